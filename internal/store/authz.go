@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"steward/internal/domain"
+)
+
+type generationRow struct {
+	bun.BaseModel `bun:"table:authz_generation,alias:g"`
+
+	Scope      string `bun:"scope,pk"`
+	Generation string `bun:"generation"`
+}
+
+// LockScopes holds the scopes until the transaction ends: no other transaction that asks for one of them runs meanwhile.
+// The engine takes them in the order of their names, whatever order they are given in.
+func (tx *Tx) LockScopes(ctx context.Context, scopes ...string) error {
+	sorted := distinct(scopes)
+	slices.Sort(sorted)
+	return tx.fail("lock scopes", tx.engine.LockScopes(ctx, tx.idb, sorted))
+}
+
+// Generation returns the generation of a scope, "" when it was never bumped.
+func (tx *Tx) Generation(ctx context.Context, scope string) (string, error) {
+	gens, err := tx.Generations(ctx, []string{scope})
+	return gens[scope], err
+}
+
+// Generations returns the generations of those of the scopes that were bumped before.
+func (tx *Tx) Generations(ctx context.Context, scopes []string) (map[string]string, error) {
+	rows, err := selectIn[generationRow](ctx, tx, "scope", scopes)
+	return mapOf(rows, func(r generationRow) (string, string) { return r.Scope, r.Generation }), tx.fail("generations", err)
+}
+
+// BumpGenerations gives each scope a new random generation (128 bits, in hex) and returns them.
+func (tx *Tx) BumpGenerations(ctx context.Context, scopes []string) (map[string]string, error) {
+	sorted := distinct(scopes)
+	slices.Sort(sorted)
+	bumped := make(map[string]string, len(sorted))
+	for batch := range slices.Chunk(sorted, batchSize) {
+		rows := make([]generationRow, len(batch))
+		for i, scope := range batch {
+			var b [16]byte
+			_, _ = rand.Read(b[:]) // never fails: the runtime ends the process rather than return weak randomness
+			rows[i] = generationRow{Scope: scope, Generation: hex.EncodeToString(b[:])}
+			bumped[scope] = rows[i].Generation
+		}
+		if _, err := tx.idb.NewInsert().Model(&rows).On("CONFLICT (scope) DO UPDATE").Set("generation = EXCLUDED.generation").Exec(ctx); err != nil {
+			return nil, tx.fail("bump generations", err)
+		}
+	}
+	return bumped, nil
+}
+
+// RelationUpdate is one relationship to write or to delete.
+type RelationUpdate struct {
+	Delete       bool   `json:"delete,omitempty"`
+	Relationship string `json:"relationship"` // for example "account:y#billing@contact:x#person"
+}
+
+// OutboxEntry is a change of relationships that follows from rows written in the same transaction.
+type OutboxEntry struct {
+	ID        domain.ChangeID
+	Scopes    []string // whose generations the change bumps
+	Updates   []RelationUpdate
+	Operation string // why, for example "grant_permission"
+	Actor     string // who, for example "user:ID"
+	CreatedAt time.Time
+	AppliedAt time.Time // zero while pending
+}
+
+type outboxRow struct {
+	bun.BaseModel `bun:"table:authz_outbox,alias:o"`
+
+	Seq       int64                      `bun:"seq,pk,autoincrement"`
+	ID        domain.ChangeID            `bun:"id"`
+	Scopes    jsonText[[]string]         `bun:"account_scopes"`
+	Updates   jsonText[[]RelationUpdate] `bun:"updates"`
+	Operation string                     `bun:"operation"`
+	Actor     string                     `bun:"actor"`
+	CreatedAt millis                     `bun:"created_at"`
+	AppliedAt millis                     `bun:"applied_at"`
+}
+
+func (r outboxRow) domain() OutboxEntry {
+	return OutboxEntry{
+		ID: r.ID, Scopes: r.Scopes.V, Updates: r.Updates.V, Operation: r.Operation, Actor: r.Actor,
+		CreatedAt: r.CreatedAt.Time, AppliedAt: r.AppliedAt.Time,
+	}
+}
+
+// AppendOutbox adds a change behind all that were added before.
+func (tx *Tx) AppendOutbox(ctx context.Context, e OutboxEntry) error {
+	row := outboxRow{
+		ID: e.ID, Scopes: jsonText[[]string]{notNil(e.Scopes)}, Updates: jsonText[[]RelationUpdate]{notNil(e.Updates)},
+		Operation: e.Operation, Actor: e.Actor, CreatedAt: millis{e.CreatedAt}, AppliedAt: millis{e.AppliedAt},
+	}
+	_, err := tx.idb.NewInsert().Model(&row).Returning("NULL").Exec(ctx)
+	return tx.failUnique(ctx, "append outbox", err, []holder{{ConstraintID, "authz_outbox", "id = ?", []any{e.ID}}})
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// PendingOutbox returns changes that are not applied yet, oldest first: those that bump the scope, or all for "".
+func (tx *Tx) PendingOutbox(ctx context.Context, scope string, limit int) ([]OutboxEntry, error) {
+	var rows []outboxRow
+	q := tx.idb.NewSelect().Model(&rows).Where("applied_at IS NULL").OrderExpr("seq").Limit(int64(limit))
+	if scope != "" {
+		q = q.Where(tx.engine.HasMember("account_scopes"), scope)
+	}
+	err := q.Scan(ctx)
+	return domainOf(rows, outboxRow.domain), tx.fail("pending outbox", err)
+}
+
+// MarkApplied records that the changes were applied. One that was applied before keeps its time.
+func (tx *Tx) MarkApplied(ctx context.Context, ids []domain.ChangeID, at time.Time) error {
+	for batch := range slices.Chunk(distinct(ids), batchSize) {
+		_, err := tx.idb.NewUpdate().Model((*outboxRow)(nil)).Set("applied_at = ?", millis{at}).
+			Where("id IN (?)", bun.List(batch)).Where("applied_at IS NULL").Exec(ctx)
+		if err != nil {
+			return tx.fail("mark applied", err)
+		}
+	}
+	return nil
+}
+
+// OutboxEntryByID returns the change, or ErrNotFound.
+func (tx *Tx) OutboxEntryByID(ctx context.Context, id domain.ChangeID) (OutboxEntry, error) {
+	var row outboxRow
+	err := tx.idb.NewSelect().Model(&row).Where("id = ?", id).Scan(ctx)
+	return row.domain(), tx.fail("outbox entry", err)
+}
+
+// PruneOutbox deletes the changes that were applied before that time and returns how many.
+func (tx *Tx) PruneOutbox(ctx context.Context, before time.Time) (int, error) {
+	return tx.affected(ctx, "prune outbox", tx.idb.NewDelete().Model((*outboxRow)(nil)).Where("applied_at < ?", millis{before}))
+}

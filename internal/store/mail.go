@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"steward/internal/domain"
+)
+
+type mailRow struct {
+	bun.BaseModel `bun:"table:mails,alias:m"`
+
+	ID        domain.MailID `bun:"id,pk"`
+	Email     string        `bun:"email"`
+	EmailKey  string        `bun:"email_key"`
+	Subject   string        `bun:"subject"`
+	Text      string        `bun:"text"`
+	CreatedAt millis        `bun:"created_at"`
+	SentAt    millis        `bun:"sent_at"`
+	Attempts  int           `bun:"attempts"`
+	NextTry   millis        `bun:"next_try"`
+	LastError string        `bun:"last_error"`
+}
+
+func mailRowOf(m domain.Mail) mailRow {
+	next := m.NextTry
+	if next.IsZero() {
+		next = m.CreatedAt
+	}
+	return mailRow{
+		ID: m.ID, Email: m.To, EmailKey: EmailKey(m.To), Subject: m.Subject, Text: m.Text, CreatedAt: millis{m.CreatedAt},
+		SentAt: millis{m.SentAt}, Attempts: m.Attempts, NextTry: millis{next}, LastError: m.LastError,
+	}
+}
+
+func (r mailRow) domain() domain.Mail {
+	return domain.Mail{
+		ID: r.ID, To: r.Email, Subject: r.Subject, Text: r.Text, CreatedAt: r.CreatedAt.Time,
+		SentAt: r.SentAt.Time, Attempts: r.Attempts, NextTry: r.NextTry.Time, LastError: r.LastError,
+	}
+}
+
+// InsertMail adds a message to send. Without a NextTry it is due from its creation on.
+func (tx *Tx) InsertMail(ctx context.Context, m domain.Mail) error {
+	return tx.InsertMails(ctx, []domain.Mail{m})
+}
+
+// InsertMails adds many messages, as InsertMail does one.
+func (tx *Tx) InsertMails(ctx context.Context, mails []domain.Mail) error {
+	return insertAll(ctx, tx, "insert mails", rowsOf(mails, mailRowOf), func(r mailRow) []holder {
+		return []holder{{ConstraintID, "mails", "id = ?", []any{r.ID}}}
+	})
+}
+
+// DueMails returns messages that are not sent and whose next try is not later than now, the longest due first, at most limit.
+func (tx *Tx) DueMails(ctx context.Context, now time.Time, limit int) ([]domain.Mail, error) {
+	var rows []mailRow
+	err := tx.idb.NewSelect().Model(&rows).Where("sent_at IS NULL AND next_try <= ?", millis{now}).
+		OrderExpr("next_try, id").Limit(int64(limit)).Scan(ctx)
+	return domainOf(rows, mailRow.domain), tx.fail("due mails", err)
+}
+
+// UpdateMail records a try to send: every column but id, address and creation time.
+func (tx *Tx) UpdateMail(ctx context.Context, m domain.Mail) error {
+	row := mailRowOf(m)
+	res, err := tx.idb.NewUpdate().Model(&row).ExcludeColumn("email", "email_key", "created_at").WherePK().Exec(ctx)
+	return tx.changed("update mail", res, err)
+}
+
+// MailsTo returns the messages to an e-mail address, without regard to case, newest first, at most limit.
+func (tx *Tx) MailsTo(ctx context.Context, email string, limit int) ([]domain.Mail, error) {
+	var rows []mailRow
+	err := tx.idb.NewSelect().Model(&rows).Where("email_key = ?", EmailKey(email)).OrderExpr("created_at DESC, id").Limit(int64(limit)).Scan(ctx)
+	return domainOf(rows, mailRow.domain), tx.fail("mails to", err)
+}
+
+// ClearMailText forgets the text of a message, which may hold a secret link.
+func (tx *Tx) ClearMailText(ctx context.Context, id domain.MailID) error {
+	res, err := tx.idb.NewUpdate().Model((*mailRow)(nil)).Set("text = ''").Where("id = ?", id).Exec(ctx)
+	return tx.changed("clear mail text", res, err)
+}
