@@ -1,0 +1,254 @@
+// Package change carries out every change of rows that changes who may do what. A change that has returned is effective:
+// no check that starts later is answered from before it.
+//
+// Do goes through these steps, under the lock of the accounts that the change touches:
+//
+//	apply what is still pending -> one transaction: authorise, write rows, write the outbox entry -> commit
+//	-> apply the entry to SpiceDB -> one transaction: new generation, entry marked as applied -> answer
+//
+// When the second half does not finish in time the answer is AUTHZ_PENDING, never success; Run goes on with it, and Drain
+// finishes at start-up what a killed process left.
+package change
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"steward/internal/authz"
+	"steward/internal/domain"
+	"steward/internal/relation"
+	"steward/internal/store"
+)
+
+// GlobalScope is the scope of what belongs to no account: users, the platform, people's own tokens, jobs.
+const GlobalScope = "global"
+
+// Writer applies updates of relationships. Repeating a write is harmless.
+type Writer interface {
+	Write(ctx context.Context, updates []relation.Update) error
+}
+
+// Authorizer answers nil when the actor holds every permission asked about; see authz.Engine.Require.
+type Authorizer interface {
+	Require(ctx context.Context, actor domain.Actor, qs ...authz.Question) error
+	Can(ctx context.Context, actor domain.Actor, qs ...authz.Question) ([]bool, error)
+}
+
+// Options are the parts of an Engine, all of which are required.
+type Options struct {
+	DB     *store.DB
+	Authz  Authorizer
+	Writer Writer
+	Log    *slog.Logger
+	Now    func() time.Time
+	// ApplyTimeout bounds how long a caller waits for the second half of a change before AUTHZ_PENDING.
+	ApplyTimeout time.Duration
+}
+
+// Engine carries out changes.
+type Engine struct {
+	Options
+	locks locks
+	nudge chan struct{}
+}
+
+// New returns an engine over its parts.
+func New(o Options) *Engine {
+	if o.ApplyTimeout == 0 {
+		o.ApplyTimeout = 10 * time.Second
+	}
+	return &Engine{Options: o, locks: newLocks(), nudge: make(chan struct{}, 1)}
+}
+
+// Request says who wants which change.
+type Request struct {
+	Actor     domain.Actor
+	Operation string   // as in the law, for example "grant_permission"
+	Scopes    []string // the accounts that it touches, and GlobalScope if it touches what belongs to none
+	// IdempotencyKey, when given, makes a repetition answer what the first call answered. Input is what must then be equal.
+	IdempotencyKey string
+	Input          any
+}
+
+// Result is what a change answers, and what its repetition under the same idempotency key answers again.
+type Result struct {
+	ID      string         `json:"id"` // the changed object
+	AuditID domain.AuditID `json:"auditId"`
+	// Secret is shown once: it is not kept, so a repetition has none.
+	Secret   string `json:"-"`
+	Repeated bool   `json:"-"`
+}
+
+// Do carries out a change. fn authorises by tx.Require, then writes; an error from it leaves nothing behind.
+func (e *Engine) Do(ctx context.Context, req Request, fn func(ctx context.Context, tx *Tx) (Result, error)) (Result, error) {
+	if req.Actor.Anonymous() {
+		return Result{}, domain.Unauthenticated()
+	}
+	unlock, err := e.locks.acquire(ctx, req.Scopes)
+	if err != nil {
+		return Result{}, domain.Unavailable("lock on the account", err)
+	}
+	defer unlock()
+	if err := e.drain(ctx, req.Scopes); err != nil {
+		return Result{}, domain.Unavailable("authorization service", err)
+	}
+	var res Result
+	var entry store.OutboxEntry
+	err = e.DB.Update(ctx, func(stx *store.Tx) error {
+		if err := stx.LockScopes(ctx, req.Scopes...); err != nil {
+			return err
+		}
+		tx := &Tx{Tx: stx, engine: e, req: req, now: e.Now().UTC().Truncate(time.Millisecond)}
+		var err error
+		if res, err = tx.run(ctx, fn); err != nil {
+			return err
+		}
+		entry = tx.entry
+		return nil
+	})
+	if err != nil {
+		return Result{}, present(err)
+	}
+	if len(entry.Updates) > 0 {
+		if err := e.complete(ctx, []store.OutboxEntry{entry}); err != nil {
+			e.Log.ErrorContext(ctx, "change committed but not yet effective", "change_id", entry.ID, "operation", req.Operation, "error", err)
+			e.Nudge()
+			return Result{}, &domain.Error{
+				Code: domain.CodeAuthzPending, Change: entry.ID, Err: err,
+				Message: "The change is written and will become effective. Ask change(id) for its outcome before you rely on it.",
+			}
+		}
+	}
+	return res, nil
+}
+
+// complete applies entries, in order, and then gives every scope that they touch a new generation. It goes on when the
+// caller has left, for as long as a caller would wait.
+func (e *Engine) complete(ctx context.Context, entries []store.OutboxEntry) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.ApplyTimeout)
+	defer cancel()
+	var ids []domain.ChangeID
+	var scopes []string
+	for _, entry := range entries {
+		updates := make([]relation.Update, len(entry.Updates))
+		for i, u := range entry.Updates {
+			updates[i] = relation.Update{Delete: u.Delete, Relationship: u.Relationship}
+		}
+		if err := e.Writer.Write(ctx, updates); err != nil {
+			return err
+		}
+		ids, scopes = append(ids, entry.ID), append(scopes, entry.Scopes...)
+	}
+	return e.DB.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.BumpGenerations(ctx, scopes); err != nil {
+			return err
+		}
+		return tx.MarkApplied(ctx, ids, e.Now())
+	})
+}
+
+// drain applies what is pending for the scopes. The caller holds their locks.
+func (e *Engine) drain(ctx context.Context, scopes []string) error {
+	for _, scope := range scopes {
+		for {
+			var pending []store.OutboxEntry
+			err := e.DB.View(ctx, func(tx *store.Tx) (err error) {
+				pending, err = tx.PendingOutbox(ctx, scope, 100)
+				return err
+			})
+			if err != nil || len(pending) == 0 {
+				if err != nil {
+					return err
+				}
+				break
+			}
+			if err := e.complete(ctx, pending); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Drain applies everything that is pending, for start-up and for Run.
+func (e *Engine) Drain(ctx context.Context) error {
+	for {
+		var pending []store.OutboxEntry
+		err := e.DB.View(ctx, func(tx *store.Tx) (err error) {
+			pending, err = tx.PendingOutbox(ctx, "", 1)
+			return err
+		})
+		if err != nil || len(pending) == 0 {
+			return err
+		}
+		unlock, err := e.locks.acquire(ctx, pending[0].Scopes)
+		if err != nil {
+			return err
+		}
+		err = e.drain(ctx, pending[0].Scopes)
+		unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// Nudge tells Run that something is pending.
+func (e *Engine) Nudge() {
+	select {
+	case e.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// Run applies pending changes until ctx ends: at once when nudged, and every few seconds in any case.
+func (e *Engine) Run(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.nudge:
+		case <-tick.C:
+		}
+		if err := e.Drain(ctx); err != nil && ctx.Err() == nil {
+			e.Log.ErrorContext(ctx, "pending changes not applied", "error", err)
+		}
+	}
+}
+
+// present turns the store's errors into the caller's; errors that are the caller's already pass.
+func present(err error) error {
+	if _, ok := errors.AsType[*domain.Error](err); ok {
+		return err
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return domain.NotFound()
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return domain.Unavailable("database", err)
+	}
+	return fmt.Errorf("change: %w", err)
+}
+
+func hashOf(input any) ([]byte, error) {
+	b, err := json.Marshal(input)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	return sum[:], nil
+}
+
+func sorted(scopes []string) []string {
+	out := slices.Clone(scopes)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
