@@ -1,0 +1,374 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"steward/internal/authz"
+	"steward/internal/change"
+	"steward/internal/domain"
+	"steward/internal/importer"
+	"steward/internal/relation"
+	"steward/internal/store"
+)
+
+// importRun is one import on its way: all of its rows in one change, or none.
+type importRun struct {
+	s        *Service
+	job      *domain.Job
+	files    map[string][]byte
+	progress func(done, total int)
+
+	plan     importer.Plan
+	accounts map[string]*importAccount // by store.NameKey
+	order    []*importAccount
+	problems []domain.ImportProblem
+	contacts []domain.Contact
+	links    []domain.Link
+	mails    []domain.Mail
+}
+
+// importAccount is one account that the files name.
+type importAccount struct {
+	domain.Account
+	isNew    bool
+	line     int
+	can      map[string]bool // what the importing person may do there
+	byEmail  map[string]bool
+	hasOwner bool
+	holders  map[domain.AccountType]string // who holds a primary type there
+	created  int
+}
+
+// errRollback ends the transaction without keeping anything: the files have faults, or it is a dry run.
+var errRollback = errors.New("nothing to keep")
+
+func (r *importRun) run(ctx context.Context) error {
+	var accounts io.Reader
+	if b, ok := r.files[fileAccounts]; ok {
+		accounts = bytes.NewReader(b)
+	}
+	plan, problems, err := importer.Parse(accounts, bytes.NewReader(r.files[fileContacts]), importer.Limits{})
+	if e, ok := errors.AsType[*domain.Error](err); ok {
+		r.fail([]domain.ImportProblem{{File: e.Field, Line: 1, Message: e.Message, Mend: "Mend the file and import again."}})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.plan, r.problems = plan, problems
+	r.job.Total = len(plan.Accounts) + len(plan.Contacts)
+	actor, err := r.actor(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.resolve(ctx); err != nil {
+		return err
+	}
+	req := change.Request{Actor: actor, Operation: "import_accounts", Scopes: r.scopes()}
+	_, err = r.s.do(ctx, req, r.apply)
+	switch {
+	case errors.Is(err, errRollback) && len(r.problems) > 0:
+		r.fail(r.problems)
+		return nil
+	case errors.Is(err, errRollback):
+		return nil
+	case err != nil:
+		return err
+	}
+	r.job.Done = r.job.Total
+	r.tell(r.job.Total)
+	return nil
+}
+
+func (r *importRun) fail(problems []domain.ImportProblem) {
+	r.job.State, r.job.Problems = domain.JobFailed, problems
+	r.job.Summary = domain.ImportSummary{}
+}
+
+func (r *importRun) tell(done int) {
+	if r.progress != nil {
+		r.progress(done, r.job.Total)
+	}
+}
+
+// actor is the person who started the import, as they are now: rights that they lost meanwhile are gone.
+func (r *importRun) actor(ctx context.Context) (domain.Actor, error) {
+	if r.job.Person == Operator.Person {
+		return Operator, nil
+	}
+	var actor domain.Actor
+	err := r.s.DB.View(ctx, func(tx *store.Tx) (err error) {
+		actor, err = r.s.personActor(ctx, tx, r.job.Person)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		actor, err = domain.Actor{Person: r.job.Person, Name: r.job.ActorName}, nil
+	}
+	actor.Scope = r.job.Scope
+	return actor, err
+}
+
+// resolve finds which of the named accounts exist, so that their locks can be taken.
+func (r *importRun) resolve(ctx context.Context) error {
+	r.accounts = map[string]*importAccount{}
+	var names []string
+	for _, c := range r.plan.Contacts {
+		names = append(names, c.Account)
+	}
+	for _, a := range r.plan.Accounts {
+		names = append(names, a.Name)
+	}
+	return r.s.DB.View(ctx, func(tx *store.Tx) error {
+		have, err := tx.AccountsByName(ctx, names)
+		if err != nil {
+			return err
+		}
+		for key, a := range have {
+			r.accounts[key] = &importAccount{Account: a}
+		}
+		for _, a := range r.plan.Accounts {
+			key := store.NameKey(a.Name)
+			if r.accounts[key] == nil {
+				r.accounts[key] = &importAccount{isNew: true, line: a.Line, Account: domain.Account{
+					ID: domain.NewID[domain.AccountID](), Name: tidy(a.Name), Website: a.Website, Phone: a.Phone, Address: a.Address,
+				}}
+			}
+			if !slices.Contains(r.order, r.accounts[key]) {
+				r.order = append(r.order, r.accounts[key])
+			}
+		}
+		return nil
+	})
+}
+
+func (r *importRun) scopes() []string {
+	out := []string{change.GlobalScope}
+	for _, a := range r.accounts {
+		out = append(out, string(a.ID))
+	}
+	return out
+}
+
+// apply checks every row against what is there and who asks, and writes all of them if there is no fault.
+func (r *importRun) apply(ctx context.Context, tx *change.Tx) (change.Result, error) {
+	if len(r.plan.Accounts) > 0 {
+		if err := tx.Require(ctx, ask(platform, relation.CreateAccount)); err != nil {
+			return change.Result{}, r.refuse(err)
+		}
+	}
+	tx.AuthorisedBy("each row's own right, asked for below")
+	if err := r.read(ctx, tx); err != nil {
+		return change.Result{}, err
+	}
+	for _, a := range r.order {
+		if err := checkAccount(a.Account); err != nil && a.isNew {
+			e, _ := errors.AsType[*domain.Error](err)
+			r.problem(fileAccounts, a.line, e.Field, e.Message, "Correct the value.")
+		}
+	}
+	for i, row := range r.plan.Contacts {
+		r.check(tx, row)
+		if i%500 == 0 {
+			r.tell(i)
+		}
+	}
+	for _, a := range r.order {
+		if a.isNew {
+			r.job.Summary.AccountsCreated++
+		} else {
+			r.job.Summary.AccountsUnchanged++
+		}
+	}
+	if len(r.problems) > 0 || r.job.DryRun {
+		return change.Result{}, errRollback
+	}
+	if err := r.write(ctx, tx); err != nil {
+		return change.Result{}, err
+	}
+	// The job knows from here on that its rows are in, should the process end before they are effective.
+	r.job.Done = r.job.Total
+	return change.Result{}, tx.UpdateJob(ctx, *r.job)
+}
+
+// refuse turns a refusal of the whole import into a problem of the job; any other error stays one.
+func (r *importRun) refuse(err error) error {
+	if domain.CodeOf(err) != domain.CodeForbidden {
+		return err
+	}
+	r.problem(fileAccounts, 1, "", "You may not create accounts.", "Have it done by somebody who holds create_account, or leave the accounts file out.")
+	return errRollback
+}
+
+func (r *importRun) problem(file string, line int, column, message, mend string) {
+	if len(r.problems) < importer.DefaultLimits.Problems {
+		r.problems = append(r.problems, domain.ImportProblem{File: file, Line: line, Column: column, Message: message, Mend: mend})
+	}
+}
+
+// read finds out, for all accounts that exist, who is there and what the importing person may do: one query and one
+// question for all of them.
+func (r *importRun) read(ctx context.Context, tx *change.Tx) error {
+	asked := []string{relation.ViewAccount, relation.AddContact, relation.AddContactFreely}
+	for _, p := range domain.AllPermissions.List() {
+		asked = append(asked, delegate[p])
+	}
+	var ids []domain.AccountID
+	var qs []authz.Question
+	var names []string
+	for _, a := range r.accounts {
+		names = append(names, a.Name)
+		if !a.isNew {
+			ids = append(ids, a.ID)
+			for _, p := range asked {
+				qs = append(qs, ask(accountRef(a.ID), p))
+			}
+		}
+	}
+	got, err := tx.Can(ctx, qs...)
+	if err != nil {
+		return err
+	}
+	now, err := tx.AccountsByName(ctx, names)
+	if err != nil {
+		return err
+	}
+	contacts, err := tx.ContactsOfAccounts(ctx, ids)
+	if err != nil {
+		return err
+	}
+	byID := map[domain.AccountID]*importAccount{}
+	for key, a := range r.accounts {
+		a.byEmail, a.can, a.holders = map[string]bool{}, map[string]bool{}, map[domain.AccountType]string{}
+		byID[a.ID] = a
+		if n, exists := now[key]; exists != !a.isNew || (exists && n.ID != a.ID) {
+			r.problem(fileAccounts, max(a.line, 1), "", "The account "+a.Name+" was created or renamed by somebody else meanwhile.", "Import again.")
+		}
+		for _, c := range contacts[a.ID] {
+			a.byEmail[store.EmailKey(c.Email)] = true
+			a.hasOwner = a.hasOwner || c.Owner
+			for _, t := range c.Types.List() {
+				a.holders[t] = c.Name()
+			}
+		}
+	}
+	for i, q := range qs {
+		byID[domain.AccountID(q.Ref.ID)].can[q.Permission] = got[i]
+	}
+	return nil
+}
+
+// check looks at one contact's row: is it there already, may it be added, and does it fit what is there.
+func (r *importRun) check(tx *change.Tx, row importer.Contact) {
+	a := r.accounts[store.NameKey(row.Account)]
+	if a == nil || (!a.isNew && !a.can[relation.ViewAccount]) {
+		r.problem(fileContacts, row.Line, "", "There is no account "+row.Account+", or you may not see it.", "Correct the company's name, or add the account to the accounts file.")
+		return
+	}
+	if a.byEmail[store.EmailKey(row.Email)] {
+		r.job.Summary.ContactsUnchanged++
+		return
+	}
+	if !a.isNew && !r.mayAdd(a, row) {
+		return
+	}
+	if row.Owner && a.hasOwner {
+		r.problem(fileContacts, row.Line, "", "The account "+a.Name+" has another owner.", "Give this contact another role; ownership is handed on by transferOwnership.")
+		return
+	}
+	for _, t := range row.Types.List() {
+		if who := a.holders[t]; t.Primary() && who != "" {
+			r.problem(fileContacts, row.Line, "", who+" is the "+t.String()+" of "+a.Name+".", "Leave the type out here, and move it by setAccountType.")
+			return
+		}
+		a.holders[t] = row.FirstName + " " + row.LastName
+	}
+	c := domain.Contact{
+		ID: domain.NewID[domain.ContactID](), AccountID: a.ID, FirstName: tidy(row.FirstName), LastName: tidy(row.LastName), Email: row.Email, Phone: row.Phone,
+		Owner: row.Owner, Permissions: row.Permissions, Types: row.Types, State: domain.ContactActive, CreatedAt: tx.Now(), UpdatedAt: tx.Now(),
+	}
+	if err := checkContact("", c); err != nil {
+		e, _ := errors.AsType[*domain.Error](err)
+		r.problem(fileContacts, row.Line, e.Field, e.Message, "Correct the value.")
+		return
+	}
+	a.byEmail[store.EmailKey(c.Email)] = true
+	a.hasOwner = a.hasOwner || c.Owner
+	a.created++
+	r.job.Summary.ContactsCreated++
+	r.contacts = append(r.contacts, c)
+	if r.job.Invite || c.Owner {
+		l, m := r.s.linkMail(tx, c, invitationLetter(c, a.Account))
+		r.links, r.mails = append(r.links, l), append(r.mails, m)
+	}
+}
+
+// mayAdd holds the same rule as AddContact, for an account that existed before the import.
+func (r *importRun) mayAdd(a *importAccount, row importer.Contact) bool {
+	switch {
+	case !a.can[relation.AddContact]:
+		r.problem(fileContacts, row.Line, "", "You may not add contacts to "+a.Name+".", "Have it done by the account's owner, an Admin or a contact manager.")
+		return false
+	case a.can[relation.AddContactFreely]:
+		for _, p := range row.Permissions.List() {
+			if !a.can[delegate[p]] {
+				r.problem(fileContacts, row.Line, "", "You may not give "+p.String()+" on "+a.Name+": it is not yours to give.", "Leave it out, or have the row imported by somebody who holds it.")
+				return false
+			}
+		}
+		return true
+	case row.Role == "" || row.Role == domain.RoleAccountOwner:
+		r.problem(fileContacts, row.Line, "", "Staff give a contact of an account that exists a standard role only.", "Fill the role column with one of the standard roles.")
+		return false
+	}
+	return true
+}
+
+func (r *importRun) write(ctx context.Context, tx *change.Tx) error {
+	var accounts []domain.Account
+	for _, a := range r.order {
+		if !a.isNew {
+			continue
+		}
+		a.CreatedAt, a.UpdatedAt = tx.Now(), tx.Now()
+		accounts = append(accounts, a.Account)
+		tx.Gains(relation.OfAccount(a.ID)...)
+	}
+	if err := tx.InsertAccounts(ctx, accounts); err != nil {
+		return err
+	}
+	if err := tx.InsertContacts(ctx, r.contacts); err != nil {
+		return err
+	}
+	if err := tx.InsertLinks(ctx, r.links); err != nil {
+		return err
+	}
+	if err := tx.InsertMails(ctx, r.mails); err != nil {
+		return err
+	}
+	sets := map[string]bool{}
+	for i, c := range r.contacts {
+		tx.Gains(relation.OfContact(c)...)
+		if id := relation.PermissionSetID(c.AccountID, c.Permissions); !c.Owner && !sets[id] {
+			sets[id] = true
+			tx.Gains(relation.OfPermissionSet(c.AccountID, c.Permissions)...)
+		}
+		tx.Audit(requestOf(*r.job).record(added(c)))
+		if i%500 == 0 {
+			r.tell(len(accounts) + i)
+		}
+	}
+	for _, a := range r.order {
+		if a.isNew {
+			tx.Audit(requestOf(*r.job).record(domain.AuditEntry{
+				AccountID: a.ID, Action: relation.CreateAccount, TargetKind: "account", TargetID: string(a.ID), TargetName: a.Name,
+				After: map[string]string{"name": a.Name, "contacts": fmt.Sprint(a.created)},
+			}))
+		}
+	}
+	return nil
+}
