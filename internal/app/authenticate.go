@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"net/http"
+
+	"steward/internal/authz"
+	"steward/internal/domain"
+	"steward/internal/identity"
+	"steward/internal/service"
+	"steward/internal/store"
+)
+
+// authenticator says who calls.
+type authenticator struct {
+	service   *service.Service
+	verifiers *identity.Verifiers
+}
+
+// authenticate returns the request's context with the actor in it: nobody without an Authorization header, else whom its
+// token signs in, else an error.
+func (a *authenticator) authenticate(r *http.Request) (context.Context, error) {
+	text, given, err := identity.Bearer(r)
+	if err != nil {
+		return nil, err
+	}
+	if !given {
+		return r.Context(), nil
+	}
+	actor, err := a.signIn(r.Context(), text)
+	if err != nil {
+		if domain.CodeOf(err) == domain.CodeUnavailable {
+			return nil, unavailable{err}
+		}
+		return nil, err
+	}
+	return authz.WithActor(r.Context(), actor), nil
+}
+
+func (a *authenticator) signIn(ctx context.Context, token string) (domain.Actor, error) {
+	if identity.IsAPIToken(token) {
+		id, hash, ok := identity.ParseAPIToken(token)
+		if !ok {
+			return domain.Actor{}, identity.ErrInvalidToken
+		}
+		return a.service.SignInToken(ctx, domain.APITokenID(id), hash)
+	}
+	claims, err := a.verifiers.Verify(ctx, token)
+	if err != nil {
+		return domain.Actor{}, err
+	}
+	return a.service.SignIn(ctx, store.Login{
+		Issuer: claims.Issuer, Subject: claims.Subject, Email: claims.Email, EmailVerified: claims.EmailVerified, Name: claims.Name,
+	})
+}
+
+// unavailable tells the front door that it is not the caller's fault.
+type unavailable struct{ error }
+
+// Unavailable is true.
+func (unavailable) Unavailable() bool { return true }
+
+// Unwrap returns the cause.
+func (u unavailable) Unwrap() error { return u.error }
