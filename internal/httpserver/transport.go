@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -213,7 +214,22 @@ func run(w http.ResponseWriter, r *http.Request, cfg Config, exec graphql.GraphE
 		return
 	}
 	info.errors = len(resp.Errors)
+	signErrors(resp.Errors, info.id)
 	writeResult(w, mediaType, http.StatusOK, executed(resp))
+}
+
+// signErrors puts the request id into the errors that an extension added to the answer after the presenter had its turn.
+func signErrors(errs gqlerror.List, id string) {
+	for _, e := range errs {
+		if _, signed := e.Extensions["requestId"]; !signed {
+			ext := maps.Clone(e.Extensions)
+			if ext == nil {
+				ext = map[string]any{}
+			}
+			ext["requestId"] = id
+			e.Extensions = ext
+		}
+	}
 }
 
 func writeRequestErrors(w http.ResponseWriter, info *request, mediaType string, resp *graphql.Response) {
