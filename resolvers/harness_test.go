@@ -80,7 +80,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{T: t, db: db, checker: &checker{denied: map[string]bool{}}, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
 	now := func() time.Time { return h.now }
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	policy, err := authz.NewPolicy(loadSDL(t, ""), definitions())
+	policy, err := authz.NewPolicy(generated.NewExecutableSchema(generated.Config{}).Schema(), definitions())
 	if err != nil {
 		t.Fatal(err)
 	}

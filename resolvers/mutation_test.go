@@ -81,6 +81,16 @@ func TestMutation_refused(t *testing.T) {
 	if got := edit(contact, `phone: "+1 555 0100", email: null`); codesOf(got) != "" {
 		t.Errorf("allowed: %+v", got.Errors)
 	}
+	keep := func(want string) {
+		h.Helper()
+		h.want(`{ node(id: "`+contact+`") { ... on Contact { messageOptOuts firstName } } }`, `{"node": {"messageOptOuts": `+want+`, "firstName": "F"}}`)
+	}
+	edit(contact, `messageOptOuts: [INVOICE, CASE_COMMENT]`)
+	keep(`["CASE_COMMENT", "INVOICE"]`)
+	edit(contact, `phone: "+1 555 0100"`)
+	keep(`["CASE_COMMENT", "INVOICE"]`)
+	edit(contact, `messageOptOuts: []`)
+	keep(`[]`)
 	h.checker.deny("contact", string(cs[2].ID), "edit_contact_email")
 	if got := edit(contact, `phone: "+1 555 0101"`); codesOf(got) != "" {
 		t.Errorf("a field that is not given needs nothing: %+v", got.Errors)
@@ -104,6 +114,31 @@ func TestMutation_refused(t *testing.T) {
 	}
 }
 
+// The input may come as one variable, and its fields as variables of their own.
+func TestMutation_variables(t *testing.T) {
+	h := newHouse(t)
+	_, cs := h.account("Acme", 3)
+	h.checker.deny("contact", string(cs[2].ID), "edit_contact_email")
+	id := domain.GlobalID("Contact", cs[2].ID)
+	one := h.do(`mutation ($in: EditContactInput!) { editContact(input: $in) { contact { phone } } }`,
+		map[string]any{"in": map[string]any{"contactId": id, "phone": "+1 555 0100"}})
+	h.same("one variable", one.Data, `{"editContact": {"contact": {"phone": "+1 555 0100"}}}`)
+	refused := h.do(`mutation ($in: EditContactInput!) { editContact(input: $in) { contact { phone } } }`,
+		map[string]any{"in": map[string]any{"contactId": id, "email": "new@example.org"}})
+	if codesOf(refused) != "FORBIDDEN" {
+		t.Errorf("one variable: %+v", refused)
+	}
+	const fields = `mutation ($id: ID!, $mail: String) { editContact(input: {contactId: $id, email: $mail}) { contact { email } userErrors { code } } }`
+	if got := h.do(fields, map[string]any{"id": id, "mail": "new@example.org"}); codesOf(got) != "FORBIDDEN" {
+		t.Errorf("fields as variables: %+v", got)
+	}
+	for _, given := range []map[string]any{{"id": id}, {"id": id, "mail": nil}} {
+		if got := h.do(fields, given); codesOf(got) != "" {
+			t.Errorf("null is left out: %+v", got)
+		}
+	}
+}
+
 func TestMutation_gone(t *testing.T) {
 	h := newHouse(t)
 	_, cs := h.account("Acme", 3)
@@ -111,6 +146,11 @@ func TestMutation_gone(t *testing.T) {
 	got := h.do(`mutation ($c: ID!) { removeContact(input: {contactId: $c, reason: "left"}) { contactId auditId userErrors { code } } }`, map[string]any{"c": id})
 	if p, _ := got.Data["removeContact"].(map[string]any); p["contactId"] != id || p["auditId"] == nil || len(got.Errors) > 0 {
 		t.Errorf("%+v", got)
+	}
+	other := domain.GlobalID("Contact", cs[1].ID)
+	conflict := h.do(`mutation ($c: ID!) { removeContact(input: {contactId: $c, idempotencyKey: "`+strings.Repeat("k", 500)+`"}) { contactId auditId userErrors { code } } }`, map[string]any{"c": other})
+	if p, _ := conflict.Data["removeContact"].(map[string]any); p["contactId"] != nil || p["auditId"] != nil || len(p["userErrors"].([]any)) != 1 {
+		t.Errorf("not done: %+v", conflict)
 	}
 	again := h.do(`mutation ($c: ID!) { removeContact(input: {contactId: $c}) { contactId } }`, map[string]any{"c": id})
 	if codesOf(again) != "NOT_FOUND" {

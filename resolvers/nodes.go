@@ -2,7 +2,6 @@ package resolvers
 
 import (
 	"context"
-	"errors"
 
 	"steward/internal/domain"
 	"steward/internal/store"
@@ -50,13 +49,13 @@ func find(ctx context.Context, tx *store.Tx, ids map[string][]string) (f found, 
 	if f.contacts, err = tx.Contacts(ctx, typed[domain.ContactID](ids[node.TypeContact])); err != nil {
 		return f, err
 	}
-	if f.tokens, err = one(ctx, typed[domain.APITokenID](ids[node.TypeAPIToken]), tx.APIToken); err != nil {
+	if f.tokens, err = tx.APITokens(ctx, typed[domain.APITokenID](ids[node.TypeAPIToken])); err != nil {
 		return f, err
 	}
-	if f.entries, err = one(ctx, typed[domain.AuditID](ids[node.TypeAuditEntry]), tx.AuditEntry); err != nil {
+	if f.entries, err = tx.AuditEntries(ctx, typed[domain.AuditID](ids[node.TypeAuditEntry])); err != nil {
 		return f, err
 	}
-	f.jobs, err = one(ctx, typed[domain.JobID](ids[node.TypeImportJob]), tx.Job)
+	f.jobs, err = tx.Jobs(ctx, typed[domain.JobID](ids[node.TypeImportJob]))
 	return f, err
 }
 
@@ -94,20 +93,4 @@ func typed[T ~string](ids []string) []T {
 		out[i] = T(id)
 	}
 	return out
-}
-
-// one reads rows that are seldom asked for together, by their keys.
-func one[K comparable, R any](ctx context.Context, ids []K, get func(context.Context, K) (R, error)) (map[K]R, error) {
-	out := make(map[K]R, len(ids))
-	for _, id := range distinct(ids) {
-		r, err := get(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out[id] = r
-	}
-	return out, nil
 }

@@ -37,7 +37,7 @@ func cursorAt(o store.Order, k store.Keyset) authz.Cursor {
 	return authz.Cursor{Order: orderName(o), Value: k.Value, ID: k.ID}
 }
 
-// slices reads the slice of several lists, one for each key, nearest first. The lists are read together; one that has
+// readSlice reads the slice of several lists, one for each key, nearest first. The lists are read together; one that has
 // more than a statement reads is read on alone.
 func readSlice[K comparable, R any](keys []K, s authz.Slice, read func(keys []K, p store.Page) (map[K][]R, error), place func(R) store.Keyset) (map[K][]R, error) {
 	out := make(map[K][]R, len(keys))

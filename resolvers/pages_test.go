@@ -167,7 +167,10 @@ func TestPages_bad_arguments(t *testing.T) {
 	h := newHouse(t)
 	h.account("Acme", 3)
 	forged := encode
+	a := h.do(`{ viewer { accounts(orderBy: {field: NAME}) { pageInfo { endCursor } } } }`, nil)
+	ascending := a.Data["viewer"].(map[string]any)["accounts"].(map[string]any)["pageInfo"].(map[string]any)["endCursor"].(string)
 	for args, field := range map[string]string{
+		`orderBy: {field: NAME, direction: DESC}, after: "` + ascending + `"`: "after",
 		`first: 101`:            "first",
 		`last: -1`:              "last",
 		`first: 1, last: 1`:     "last",

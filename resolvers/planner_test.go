@@ -82,7 +82,8 @@ func TestPlanner_node_and_nodes(t *testing.T) {
 		domain.GlobalID("Account", a.ID), domain.GlobalID("Contact", cs[0].ID), domain.GlobalID("ApiToken", token.ID), domain.GlobalID("AuditEntry", entry.ID),
 		domain.GlobalID("ImportJob", job.ID), domain.GlobalID("Account", b.ID), domain.GlobalID("Account", a.ID),
 		domain.GlobalID("AuditEntry", global.ID), domain.GlobalID("Account", domain.NewID[domain.AccountID]()), "nonsense", domain.GlobalID("User", h.actor.Person.ID),
-		domain.GlobalID("Contact", domain.ContactID(a.ID)),
+		domain.GlobalID("Contact", domain.ContactID(a.ID)), domain.GlobalID("ApiToken", domain.NewID[domain.APITokenID]()), domain.GlobalID("AuditEntry", domain.NewID[domain.AuditID]()),
+		domain.GlobalID("ImportJob", domain.NewID[domain.JobID]()),
 	}
 	h.checker.deny("account", string(b.ID), "view_account")
 	const fields = `__typename id
@@ -103,7 +104,7 @@ func TestPlanner_node_and_nodes(t *testing.T) {
 			"changes": [{"field": "a", "before": "x", "after": null}, {"field": "phone", "before": "1", "after": "2"}]}`,
 		`{"__typename": "ImportJob", "id": "` + ids[4] + `", "state": "FAILED", "problems": [{"line": 2, "column": "E-mail"}, {"line": 1, "column": null}],
 			"summary": {"accountsCreated": 0}, "finishedAt": null}`,
-		`null`, account, `null`, `null`, `null`, `null`, `null`,
+		`null`, account, `null`, `null`, `null`, `null`, `null`, `null`, `null`, `null`,
 	}
 	h.same("nodes", got.Data, `{"nodes": [`+strings.Join(wanted, ",")+`]}`)
 	for i, id := range ids {
@@ -139,6 +140,9 @@ func TestPlanner_hidden(t *testing.T) {
 		`{"viewer": {"accounts": {"totalCount": 1, "edges": [{"node": {"name": "Acme", "owner": null,
 		"contacts": {"totalCount": 2, "edges": [{"node": {"lastName": "C01"}}, {"node": {"lastName": "C03"}}]}}}]}}}`)
 	own := string(mustJSON(t, h.do(`{ viewer { contacts { account { name } } } }`, nil).Data))
+	cs[1].State = domain.ContactDeactivated
+	h.update(func(tx *store.Tx) error { return tx.UpdateContact(h.Context(), cs[1]) })
+	h.want(`{ viewer { contacts { account { name } } } }`, `{"viewer": {"contacts": [{"account": null}]}}`)
 	if strings.Count(own, `{"account":null}`) != 1 || strings.Count(own, `{"account":{"name":"Acme"}}`) != 1 {
 		t.Errorf("own contacts: %s", own)
 	}
@@ -204,5 +208,72 @@ func TestPlanner_anonymous(t *testing.T) {
 	h.same("anonymous", got.Data, `{"viewer": null, "node": null, "service": {"version": "1.2.3", "authorizationModel": "0123456789abcdef"}, "change": null}`)
 	if len(got.Errors) != 2 || got.Errors[0].Extensions["code"] != "UNAUTHENTICATED" || got.Errors[1].Extensions["code"] != "UNAUTHENTICATED" {
 		t.Errorf("%+v", got.Errors)
+	}
+}
+
+// Lists within lists multiply. An operation that leads to too many objects ends with one error, before it has loaded them.
+func TestPlanner_too_many_objects(t *testing.T) {
+	h := newHouse(t)
+	a, _ := h.account("Acme", 100)
+	id := domain.GlobalID("Account", a.ID)
+	const level = `contacts(first: 100) { edges { node { lastName account { `
+	two := h.do(`{ node(id: "`+id+`") { ... on Account { `+level+level+` name`+strings.Repeat(" }", 8)+` } } }`, nil)
+	if len(two.Errors) > 0 {
+		t.Error(two.Errors)
+	}
+	three := h.do(`{ node(id: "`+id+`") { ... on Account { `+level+level+level+` name`+strings.Repeat(" }", 12)+` } } }`, nil)
+	h.same("three levels", three.Data, `{"node": null}`)
+	if len(three.Errors) != 1 || three.Errors[0].Extensions["code"] != "BAD_USER_INPUT" || !strings.Contains(three.Errors[0].Message, "50,000") {
+		t.Errorf("%+v", three.Errors)
+	}
+}
+
+// What is only counted is asked about nothing but its existence, and what the filter needs.
+func TestPlanner_total(t *testing.T) {
+	h := newHouse(t)
+	h.account("Acme", 40)
+	a := h.do(`{ viewer { accounts { edges { node { contacts(first: 2, filter: {state: ACTIVE}) { totalCount edges { node { email viewerCan { editContact } } } } } } } } }`, nil)
+	h.same("total", a.Data["viewer"].(map[string]any)["accounts"].(map[string]any)["edges"].([]any)[0].(map[string]any)["node"].(map[string]any)["contacts"].(map[string]any)["totalCount"], `40`)
+	h.asked(2)
+	for permission, want := range map[string]int{"view_contacts": 40, "view_contact_details": 40, "edit_contact": 3} {
+		if n := h.times(permission); n != want {
+			t.Errorf("%s was asked %d times, want %d", permission, n, want)
+		}
+	}
+	h.want(`{ viewer { accounts { edges { node { contacts(first: 0) { pageInfo { hasNextPage } } } } } } }`,
+		`{"viewer": {"accounts": {"edges": [{"node": {"contacts": {"pageInfo": {"hasNextPage": true}}}}]}}}`)
+	if n := h.times("view_contacts"); n != 1 {
+		t.Errorf("without a total, %d contacts were asked about", n)
+	}
+}
+
+// times counts how often the last operation asked for a permission.
+func (h *house) times(permission string) (n int) {
+	for _, qs := range h.checker.calls {
+		for _, q := range qs {
+			if q.Permission == permission {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// What hangs off a refused field is not even loaded.
+func TestPlanner_refused_child(t *testing.T) {
+	h := newHouse(t)
+	a, _ := h.account("Acme", 2)
+	h.update(func(tx *store.Tx) error {
+		return tx.InsertAudit(h.Context(), domain.AuditEntry{ID: domain.NewID[domain.AuditID](), AccountID: a.ID, At: h.now, Action: "x"})
+	})
+	query := `{ viewer { accounts { edges { node { auditLog { edges { node { action } } } } } } } }`
+	h.do(query, nil)
+	if n := h.times("view_audit_log"); n != 2 { // the field's, the entry's
+		t.Errorf("asked %d times", n)
+	}
+	h.checker.denied["#view_audit_log"] = true
+	h.do(query, nil)
+	if n := h.times("view_audit_log"); n != 1 {
+		t.Errorf("asked %d times although the field is refused", n)
 	}
 }

@@ -1,6 +1,6 @@
 module steward/tools
 
-go 1.26.8
+go 1.26.5
 
 tool github.com/99designs/gqlgen
 

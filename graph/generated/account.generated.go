@@ -6,14 +6,15 @@ import (
 	"context"
 	"errors"
 	"math"
-	"steward/graph/model"
-	"steward/resolvers/node"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"steward/graph/model"
+	"steward/resolvers/node"
 )
 
 // region    ************************** generated!.gotpl **************************

@@ -7,15 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"steward/graph/model"
-	"steward/internal/domain"
-	"steward/resolvers/node"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"steward/graph/model"
+	"steward/internal/domain"
+	"steward/resolvers/node"
 )
 
 // region    ************************** generated!.gotpl **************************

@@ -6,15 +6,16 @@ import (
 	"context"
 	"errors"
 	"math"
-	"steward/graph/model"
-	"steward/internal/domain"
-	"steward/resolvers/node"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"steward/graph/model"
+	"steward/internal/domain"
+	"steward/resolvers/node"
 )
 
 // region    ************************** generated!.gotpl **************************

@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"math"
-	"steward/resolvers/node"
 	"strconv"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"steward/resolvers/node"
 )
 
 // region    ************************** generated!.gotpl **************************

@@ -6,12 +6,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"steward/internal/domain"
-	"steward/resolvers/node"
 	"strconv"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"steward/internal/domain"
+	"steward/resolvers/node"
 )
 
 type AcceptInvitationInput struct {

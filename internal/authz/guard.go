@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -116,7 +117,12 @@ type Extension struct{ *Engine }
 func (Extension) ExtensionName() string { return "Authorization" }
 
 // Validate refuses a schema other than the one that the policy was compiled from.
-func (x Extension) Validate(schema graphql.ExecutableSchema) error { return nil }
+func (x Extension) Validate(schema graphql.ExecutableSchema) error {
+	if schema.Schema() != x.policy.schema {
+		return errors.New("the policy was compiled from another schema than the one that is served")
+	}
+	return nil
+}
 
 // InterceptOperation gives each operation its own state.
 func (x Extension) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"errors"
 	"math/bits"
 	"reflect"
 	"unsafe"
@@ -78,6 +79,9 @@ func (e *Engine) fetch(ctx context.Context, oc *graphql.OperationContext, req *r
 				continue
 			}
 			shown, counted, err := ld.batch.Next(ctx)
+			if errors.Is(err, errTooManyObjects) {
+				return nil, err
+			}
 			if err != nil || len(shown)+len(counted) == 0 {
 				ld.done, ld.err = true, err
 				continue

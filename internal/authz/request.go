@@ -34,13 +34,16 @@ type request struct {
 // maxObjects is how many objects one operation may load. Lists within lists multiply: a short query could ask for millions.
 const maxObjects = 50_000
 
+// errTooManyObjects ends an operation as a whole.
+var errTooManyObjects = domain.Invalid("", "This operation leads to more than 50,000 objects: ask for smaller pages, or for less at a time.")
+
 // spend counts objects that an operation has loaded, and ends it when they are too many.
 func spend(ctx context.Context, objects int) error {
 	r := requestOf(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.objects += objects; r.objects > maxObjects {
-		return domain.Invalid("", "This operation leads to more than 50,000 objects: ask for smaller pages, or for less at a time.")
+		return errTooManyObjects
 	}
 	return nil
 }

@@ -207,21 +207,43 @@ func (e *Engine) Nudge() {
 	}
 }
 
-// Run applies pending changes until ctx ends: at once when nudged, and every few seconds in any case.
+// How long an answer is kept under its idempotency key, and a change that was applied in the outbox.
+const (
+	keepAnswers = 24 * time.Hour
+	keepApplied = 30 * 24 * time.Hour
+)
+
+// Run applies pending changes until ctx ends: at once when nudged, and every few seconds in any case. Every hour it
+// forgets what nobody will ask for any more.
 func (e *Engine) Run(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Second)
+	tick, hour := time.NewTicker(5*time.Second), time.NewTicker(time.Hour)
 	defer tick.Stop()
+	defer hour.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-e.nudge:
 		case <-tick.C:
+		case <-hour.C:
+			if err := e.prune(ctx); err != nil && ctx.Err() == nil {
+				e.Log.ErrorContext(ctx, "old answers not forgotten", "error", err)
+			}
 		}
 		if err := e.Drain(ctx); err != nil && ctx.Err() == nil {
 			e.Log.ErrorContext(ctx, "pending changes not applied", "error", err)
 		}
 	}
+}
+
+func (e *Engine) prune(ctx context.Context) error {
+	return e.DB.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.PruneIdempotency(ctx, e.Now().Add(-keepAnswers))
+		if err == nil {
+			_, err = tx.PruneOutbox(ctx, e.Now().Add(-keepApplied))
+		}
+		return err
+	})
 }
 
 // present turns the store's errors into the caller's; errors that are the caller's already pass.

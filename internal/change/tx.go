@@ -105,10 +105,13 @@ func (tx *Tx) run(ctx context.Context, fn func(context.Context, *Tx) (Result, er
 	actor := tx.req.Actor.Person.String()
 	if key := tx.req.IdempotencyKey; key != "" {
 		have, err := tx.IdempotentResult(ctx, actor, key)
-		if err == nil {
+		if err == nil && tx.now.Sub(have.CreatedAt) < keepAnswers {
 			return repeated(have, tx.req.Operation, hash)
 		}
-		if !errors.Is(err, store.ErrNotFound) {
+		if err == nil { // its time is over, and the key free again
+			_, err = tx.PruneIdempotency(ctx, tx.now.Add(-keepAnswers))
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return Result{}, err
 		}
 	}

@@ -67,6 +67,12 @@ func (tx *Tx) APIToken(ctx context.Context, id domain.APITokenID) (domain.APITok
 	return row.domain(), tx.fail("API token", err)
 }
 
+// APITokens returns those of the tokens that exist.
+func (tx *Tx) APITokens(ctx context.Context, ids []domain.APITokenID) (map[domain.APITokenID]domain.APIToken, error) {
+	rows, err := selectIn[apiTokenRow](ctx, tx, "id", ids)
+	return mapOf(rows, func(r apiTokenRow) (domain.APITokenID, domain.APIToken) { return r.ID, r.domain() }), tx.fail("API tokens", err)
+}
+
 // TokensOfPerson returns the tokens of a person, of whatever state, newest first; the newest MaxPage of them.
 func (tx *Tx) TokensOfPerson(ctx context.Context, p domain.Person) ([]domain.APIToken, error) {
 	var rows []apiTokenRow

@@ -50,6 +50,12 @@ func (tx *Tx) InsertAudit(ctx context.Context, entries ...domain.AuditEntry) err
 	return insertAll(ctx, tx, "insert audit", rowsOf(entries, auditRowOf), func(auditRow) []holder { return nil })
 }
 
+// AuditEntries returns those of the entries that exist.
+func (tx *Tx) AuditEntries(ctx context.Context, ids []domain.AuditID) (map[domain.AuditID]domain.AuditEntry, error) {
+	rows, err := selectIn[auditRow](ctx, tx, "id", ids)
+	return mapOf(rows, func(r auditRow) (domain.AuditID, domain.AuditEntry) { return r.ID, r.domain() }), tx.fail("audit entries", err)
+}
+
 // AuditEntry returns the entry, or ErrNotFound.
 func (tx *Tx) AuditEntry(ctx context.Context, id domain.AuditID) (domain.AuditEntry, error) {
 	var row auditRow

@@ -101,6 +101,12 @@ func (tx *Tx) Job(ctx context.Context, id domain.JobID) (domain.Job, error) {
 	return row.domain(), tx.fail("job", err)
 }
 
+// Jobs returns those of the jobs that exist.
+func (tx *Tx) Jobs(ctx context.Context, ids []domain.JobID) (map[domain.JobID]domain.Job, error) {
+	rows, err := selectIn[jobRow](ctx, tx, "id", ids)
+	return mapOf(rows, func(r jobRow) (domain.JobID, domain.Job) { return r.ID, r.domain() }), tx.fail("jobs", err)
+}
+
 // JobsOfPerson returns the jobs that were started by the person, newest first, at most limit.
 func (tx *Tx) JobsOfPerson(ctx context.Context, p domain.Person, limit int) ([]domain.Job, error) {
 	var rows []jobRow
