@@ -24,7 +24,6 @@ import (
 	"steward/internal/identity/demoissuer"
 	"steward/internal/mail"
 	"steward/internal/relation"
-	"steward/internal/store"
 	"steward/playground"
 	"steward/resolvers"
 )
@@ -73,7 +72,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 	if a.core, err = openCore(ctx, dir, coreOptions{log: o.Log, linkBase: link, demo: cfg.Demo, version: o.Version}); err != nil {
 		return nil, err
 	}
-	a.simple("", a.core.Close)
+	a.simple("what lies behind the front door", a.core.Close)
 	if err := a.openDemo(ctx); err != nil {
 		return nil, err
 	}
@@ -146,6 +145,9 @@ func (a *App) verifiers() (*identity.Verifiers, error) {
 	if a.issuer != nil {
 		configs = append(configs, a.issuer.VerifierConfig())
 	}
+	if len(configs) == 0 {
+		a.o.Log.Warn("no oidc-issuer is set: API tokens alone sign in")
+	}
 	return identity.NewVerifiers(configs...)
 }
 
@@ -194,7 +196,6 @@ func (a *App) Run(ctx context.Context) error {
 	defer stop()
 	workers.Go(func() { a.core.changes.Run(work) })
 	workers.Go(func() { a.core.service.RunJobs(work) })
-	workers.Go(func() { a.keepHouse(work) })
 	if a.mail != nil {
 		workers.Go(func() { a.mail.Run(work) })
 	}
@@ -213,34 +214,4 @@ func (a *App) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("requests were cut off after %s", a.cfg.ShutdownTimeout), a.server.Close())
 	}
 	return nil
-}
-
-const (
-	houseKeeping = time.Hour
-	// keepSettled is how long applied changes and idempotency keys are kept.
-	keepSettled = 24 * time.Hour
-)
-
-// keepHouse deletes what has served its time, now and every hour.
-func (a *App) keepHouse(ctx context.Context) {
-	tick := time.NewTicker(houseKeeping)
-	defer tick.Stop()
-	for {
-		before := time.Now().Add(-keepSettled)
-		err := a.core.db.Update(ctx, func(tx *store.Tx) error {
-			_, err := tx.PruneIdempotency(ctx, before)
-			if err == nil {
-				_, err = tx.PruneOutbox(ctx, before)
-			}
-			return err
-		})
-		if err != nil && ctx.Err() == nil {
-			a.o.Log.WarnContext(ctx, "old entries not deleted", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

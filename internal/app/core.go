@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/formatter"
 
 	"steward"
 	"steward/graph/generated"
@@ -136,16 +133,6 @@ func definitions() authz.Definitions {
 		defs[d.Type] = d.Permissions
 	}
 	return defs
-}
-
-// SDL returns the API's schema as callers read it, without the directives that only steer the code generator.
-func SDL() string {
-	schema := *parsedSchema()
-	schema.Directives = maps.Clone(schema.Directives)
-	maps.DeleteFunc(schema.Directives, func(name string, _ *ast.DirectiveDefinition) bool { return strings.HasPrefix(name, "go") })
-	var b strings.Builder
-	formatter.NewFormatter(&b, formatter.WithIndent("  ")).FormatSchema(&schema)
-	return b.String()
 }
 
 // Model returns which authorization model this program enforces: the first 16 hexadecimal digits of the SHA-256 of schema.zed.

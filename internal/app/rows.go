@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 
 	"steward/internal/domain"
 	"steward/internal/relation"
@@ -19,12 +18,8 @@ func rowsOf(tx *store.Tx) relation.Rows {
 		Staff: func(ctx context.Context, yield func(relation.StaffMember) error) error {
 			return eachStaff(ctx, tx, yield)
 		},
-		APITokens: func(ctx context.Context, yield func(domain.APIToken) error) error {
-			return eachAPIToken(ctx, tx, yield)
-		},
-		Jobs: func(ctx context.Context, yield func(domain.Job) error) error {
-			return eachJob(ctx, tx, yield)
-		},
+		APITokens: tx.EachAPIToken,
+		Jobs:      tx.EachJob,
 	}
 }
 
@@ -47,57 +42,6 @@ func eachStaff(ctx context.Context, tx *store.Tx, yield func(relation.StaffMembe
 			continue
 		}
 		if err := yield(relation.StaffMember{User: m.UserID, Role: m.Role}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eachAPIToken streams the tokens of everybody who is a contact or one of the provider's people.
-func eachAPIToken(ctx context.Context, tx *store.Tx, yield func(domain.APIToken) error) error {
-	return eachPerson(ctx, tx, func(p domain.Person) error {
-		tokens, err := tx.TokensOfPerson(ctx, p)
-		return errors.Join(err, all(tokens, yield))
-	})
-}
-
-// eachJob streams the jobs of everybody who is a contact or one of the provider's people: nobody else can start one.
-func eachJob(ctx context.Context, tx *store.Tx, yield func(domain.Job) error) error {
-	return eachPerson(ctx, tx, func(p domain.Person) error {
-		jobs, err := tx.JobsOfPerson(ctx, p, store.MaxPage)
-		return errors.Join(err, all(jobs, yield))
-	})
-}
-
-func eachPerson(ctx context.Context, tx *store.Tx, yield func(domain.Person) error) error {
-	members, err := tx.AllStaff(ctx)
-	if err != nil {
-		return err
-	}
-	people := map[domain.Person]bool{}
-	for _, m := range members {
-		people[domain.UserPerson(m.UserID)] = true
-	}
-	err = tx.EachContact(ctx, func(c domain.Contact) error {
-		if !c.Person.IsZero() {
-			people[c.Person] = true
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for p := range people {
-		if err := yield(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func all[T any](list []T, yield func(T) error) error {
-	for _, v := range list {
-		if err := yield(v); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"steward/internal/authz"
@@ -80,6 +81,8 @@ type Request struct {
 type Result struct {
 	ID      string         `json:"id"` // the changed object
 	AuditID domain.AuditID `json:"auditId"`
+	// Change is the entry that made the change effective; empty when it changed no right.
+	Change domain.ChangeID `json:"change,omitempty"`
 	// Secret is shown once: it is not kept, so a repetition has none.
 	Secret   string `json:"-"`
 	Repeated bool   `json:"-"`
@@ -94,6 +97,7 @@ func (e *Engine) Do(ctx context.Context, req Request, fn func(ctx context.Contex
 	if err != nil {
 		return Result{}, domain.Unavailable("lock on the account", err)
 	}
+	unlock = sync.OnceFunc(unlock)
 	defer unlock()
 	if err := e.drain(ctx, req.Scopes); err != nil {
 		return Result{}, domain.Unavailable("authorization service", err)
@@ -116,16 +120,38 @@ func (e *Engine) Do(ctx context.Context, req Request, fn func(ctx context.Contex
 		return Result{}, present(err)
 	}
 	if len(entry.Updates) > 0 {
-		if err := e.complete(ctx, []store.OutboxEntry{entry}); err != nil {
-			e.Log.ErrorContext(ctx, "change committed but not yet effective", "change_id", entry.ID, "operation", req.Operation, "error", err)
-			e.Nudge()
-			return Result{}, &domain.Error{
-				Code: domain.CodeAuthzPending, Change: entry.ID, Err: err,
-				Message: "The change is written and will become effective. Ask change(id) for its outcome before you rely on it.",
-			}
+		err = e.complete(ctx, []store.OutboxEntry{entry})
+	} else if res.Repeated && res.Change != "" {
+		unlock() // the first call's locks may be others than this one's
+		err = e.await(ctx, res.Change)
+	}
+	if err != nil {
+		e.Log.ErrorContext(ctx, "change committed but not yet effective", "change_id", res.Change, "operation", req.Operation, "error", err)
+		e.Nudge()
+		return Result{}, &domain.Error{
+			Code: domain.CodeAuthzPending, Change: res.Change, Err: err,
+			Message: "The change is written and will become effective. Ask change(id) for its outcome before you rely on it.",
 		}
 	}
 	return res, nil
+}
+
+// await returns when a change that was committed before is effective, and makes it so if nobody else does.
+func (e *Engine) await(ctx context.Context, id domain.ChangeID) error {
+	var entry store.OutboxEntry
+	err := e.DB.View(ctx, func(tx *store.Tx) (err error) {
+		entry, err = tx.OutboxEntryByID(ctx, id)
+		return err
+	})
+	if err != nil || !entry.AppliedAt.IsZero() {
+		return err
+	}
+	unlock, err := e.locks.acquire(ctx, entry.Scopes)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return e.drain(ctx, entry.Scopes)
 }
 
 // complete applies entries, in order, and then gives every scope that they touch a new generation. It goes on when the
@@ -156,24 +182,46 @@ func (e *Engine) complete(ctx context.Context, entries []store.OutboxEntry) erro
 // drain applies what is pending for the scopes. The caller holds their locks.
 func (e *Engine) drain(ctx context.Context, scopes []string) error {
 	for _, scope := range scopes {
-		for {
-			var pending []store.OutboxEntry
-			err := e.DB.View(ctx, func(tx *store.Tx) (err error) {
-				pending, err = tx.PendingOutbox(ctx, scope, 100)
+		for scope != "" { // which names none: a change of what does not exist
+			pending, err := e.pending(ctx, scope)
+			if err != nil {
 				return err
-			})
-			if err != nil || len(pending) == 0 {
-				if err != nil {
-					return err
-				}
+			}
+			if len(pending) == 0 {
 				break
 			}
-			if err := e.complete(ctx, pending); err != nil {
+			if err := e.apply(ctx, scope); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// applying is the lock under which pending entries are applied. An entry may touch accounts whose locks the caller does
+// not hold: without it, two callers could apply the same entry, and the slower one write it again behind a later change.
+const applying = "applying"
+
+// apply applies what is pending for the scope by the time that nobody else applies anything.
+func (e *Engine) apply(ctx context.Context, scope string) error {
+	unlock, err := e.locks.acquire(ctx, []string{applying})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	pending, err := e.pending(ctx, scope)
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	return e.complete(ctx, pending)
+}
+
+func (e *Engine) pending(ctx context.Context, scope string) (entries []store.OutboxEntry, err error) {
+	err = e.DB.View(ctx, func(tx *store.Tx) error {
+		entries, err = tx.PendingOutbox(ctx, scope, 100)
+		return err
+	})
+	return entries, err
 }
 
 // Drain applies everything that is pending, for start-up and for Run.

@@ -47,7 +47,12 @@ func (e edit) request() change.Request {
 
 // do carries the edit out; more, if not nil, runs at its end, in its transaction.
 func (e edit) do(ctx context.Context, changes *change.Engine, more func(ctx context.Context, tx *change.Tx) error) (change.Result, error) {
-	return changes.Do(ctx, e.request(), func(ctx context.Context, tx *change.Tx) (change.Result, error) {
+	return e.doAs(ctx, changes, e.request(), more)
+}
+
+// doAs is do under another request.
+func (e edit) doAs(ctx context.Context, changes *change.Engine, req change.Request, more func(ctx context.Context, tx *change.Tx) error) (change.Result, error) {
+	return changes.Do(ctx, req, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
 		if e.needs != "" {
 			ref := authz.Ref{Type: relation.TypeContact, ID: string(e.of.ID), Tenant: e.of.AccountID}
 			if err := tx.Require(ctx, authz.Question{Ref: ref, Permission: e.needs}); err != nil {

@@ -102,10 +102,13 @@ func (tx *Tx) run(ctx context.Context, fn func(context.Context, *Tx) (Result, er
 	if err != nil {
 		return Result{}, err
 	}
+	if err := tx.tokenCounts(ctx); err != nil {
+		return Result{}, err
+	}
 	actor := tx.req.Actor.Person.String()
 	if key := tx.req.IdempotencyKey; key != "" {
 		have, err := tx.IdempotentResult(ctx, actor, key)
-		if err == nil && tx.now.Sub(have.CreatedAt) < keepAnswers {
+		if err == nil && tx.now.Sub(have.CreatedAt) <= keepAnswers {
 			return repeated(have, tx.req.Operation, hash)
 		}
 		if err == nil { // its time is over, and the key free again
@@ -125,6 +128,7 @@ func (tx *Tx) run(ctx context.Context, fn func(context.Context, *Tx) (Result, er
 	if err := tx.settle(ctx); err != nil {
 		return Result{}, err
 	}
+	res.Change = tx.entry.ID
 	if err := tx.InsertAudit(ctx, tx.audit...); err != nil {
 		return Result{}, err
 	}
@@ -138,6 +142,19 @@ func (tx *Tx) run(ctx context.Context, fn func(context.Context, *Tx) (Result, er
 		})
 	}
 	return res, nil
+}
+
+// tokenCounts refuses an API token that was revoked, or has expired, since the request came.
+func (tx *Tx) tokenCounts(ctx context.Context) error {
+	id := tx.req.Actor.TokenID
+	if id == "" {
+		return nil
+	}
+	t, err := tx.APIToken(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !t.Usable(tx.now) {
+		return domain.Unauthenticated()
+	}
+	return err
 }
 
 func repeated(have store.IdempotentResult, operation string, hash []byte) (Result, error) {

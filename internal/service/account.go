@@ -125,6 +125,8 @@ func (s *Service) handOn(ctx context.Context, actor domain.Actor, id domain.Acco
 		switch {
 		case to.Owner:
 			return change.Result{}, domain.Conflict("toContactId", "This contact is the owner already.")
+		case to.Person == actor.Person:
+			return change.Result{}, domain.Forbidden(operation, "own_contact") // nobody raises their own permissions
 		case to.Person.Kind != domain.PersonUser || !to.Effective():
 			return change.Result{}, domain.Conflict("toContactId", "The owner must be an active contact with a login: have the invitation accepted first, or choose another.")
 		}

@@ -269,6 +269,11 @@ func (r *importRun) check(tx *change.Tx, row importer.Contact) {
 		r.problem(fileContacts, row.Line, "", "There is no account "+row.Account+", or you may not see it.", "Correct the company's name, or add the account to the accounts file.")
 		return
 	}
+	// Before anything is said of the contacts that are there: whose address is among them is told to who may add some.
+	if !a.isNew && !a.can[relation.AddContact] {
+		r.problem(fileContacts, row.Line, "", "You may not add contacts to "+a.Name+".", "Have it done by the account's owner, an Admin or a contact manager.")
+		return
+	}
 	if a.byEmail[store.EmailKey(row.Email)] {
 		r.job.Summary.ContactsUnchanged++
 		return
@@ -307,12 +312,9 @@ func (r *importRun) check(tx *change.Tx, row importer.Contact) {
 	}
 }
 
-// mayAdd holds the same rule as AddContact, for an account that existed before the import.
+// mayAdd holds the same rule as AddContact for who has add_contact on an account that existed before the import.
 func (r *importRun) mayAdd(a *importAccount, row importer.Contact) bool {
 	switch {
-	case !a.can[relation.AddContact]:
-		r.problem(fileContacts, row.Line, "", "You may not add contacts to "+a.Name+".", "Have it done by the account's owner, an Admin or a contact manager.")
-		return false
 	case a.can[relation.AddContactFreely]:
 		for _, p := range row.Permissions.List() {
 			if !a.can[delegate[p]] {

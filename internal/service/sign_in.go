@@ -81,7 +81,11 @@ func (s *Service) SetStaff(ctx context.Context, login store.Login, role domain.S
 		entry := domain.AuditEntry{TargetKind: "user", TargetID: string(u.ID), TargetName: u.Email}
 		if on {
 			entry.After = map[string]string{"staffRole": string(role)}
-			tx.Gains(relation.OfStaff(u.ID, role)...)
+			if now, err := tx.User(ctx, u.ID); err != nil {
+				return err
+			} else if !now.Disabled { // who is gains it when they are enabled
+				tx.Gains(relation.OfStaff(u.ID, role)...)
+			}
 			tx.Audit(entry)
 			return tx.SetStaff(ctx, u.ID, role)
 		}
@@ -95,12 +99,8 @@ func (s *Service) SetStaff(ctx context.Context, login store.Login, role domain.S
 // SetUserDisabled ends, or restores, everything that a user may do: as a contact of any account, as staff, by token.
 func (s *Service) SetUserDisabled(ctx context.Context, id domain.UserID, off bool) error {
 	var contacts []domain.Contact
-	var roles []domain.StaffRole
 	err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
-		if contacts, err = tx.ContactsOfPerson(ctx, domain.UserPerson(id)); err != nil {
-			return err
-		}
-		roles, err = tx.StaffRoles(ctx, id)
+		contacts, err = tx.ContactsOfPerson(ctx, domain.UserPerson(id))
 		return err
 	})
 	if err != nil {
@@ -124,6 +124,10 @@ func (s *Service) SetUserDisabled(ctx context.Context, id domain.UserID, off boo
 				return err
 			}
 			tx.Audit(audited(c, nil, map[string]string{"login": map[bool]string{true: "disabled", false: "enabled"}[off]}))
+		}
+		roles, err := tx.StaffRoles(ctx, id)
+		if err != nil {
+			return err
 		}
 		for _, role := range roles {
 			if off {

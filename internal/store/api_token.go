@@ -111,3 +111,13 @@ func (tx *Tx) TouchAPIToken(ctx context.Context, id domain.APITokenID, now time.
 		Where("id = ?", id).Where("(last_used_at IS NULL OR last_used_at <= ?)", millis{now.Add(-time.Minute)}).Exec(ctx)
 	return tx.fail("touch API token", err)
 }
+
+// EachAPIToken calls fn for every token that is not revoked, in the order of their ids, and ends at its first error.
+func (tx *Tx) EachAPIToken(ctx context.Context, fn func(domain.APIToken) error) error {
+	next := func(after string) ([]domain.APIToken, error) {
+		var rows []apiTokenRow
+		err := tx.idb.NewSelect().Model(&rows).Where("id > ? AND revoked_at IS NULL", after).OrderExpr("id").Limit(MaxPage).Scan(ctx)
+		return domainOf(rows, apiTokenRow.domain), tx.fail("each API token", err)
+	}
+	return each(next, func(t domain.APIToken) string { return string(t.ID) }, fn)
+}

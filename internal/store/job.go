@@ -147,3 +147,13 @@ func (tx *Tx) DeleteJobFiles(ctx context.Context, id domain.JobID) error {
 	_, err := tx.idb.NewDelete().Model((*jobFileRow)(nil)).Where("job_id = ?", id).Exec(ctx)
 	return tx.fail("delete job files", err)
 }
+
+// EachJob calls fn for every job, in the order of their ids, and ends at its first error.
+func (tx *Tx) EachJob(ctx context.Context, fn func(domain.Job) error) error {
+	next := func(after string) ([]domain.Job, error) {
+		var rows []jobRow
+		err := tx.idb.NewSelect().Model(&rows).ExcludeColumn("problems").Where("id > ?", after).OrderExpr("id").Limit(MaxPage).Scan(ctx)
+		return domainOf(rows, jobRow.domain), tx.fail("each job", err)
+	}
+	return each(next, func(j domain.Job) string { return string(j.ID) }, fn)
+}
