@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2"
@@ -33,6 +34,29 @@ func TestPublished(t *testing.T) {
 		}
 	} else if now != string(b) {
 		t.Error("the SDL has additions that are not published: go test ./graph -publish")
+	}
+}
+
+// TestDescriptions holds that an integrator reads of every field what it is, and of every guarded one what comes back
+// when it is refused.
+func TestDescriptions(t *testing.T) {
+	schema := load(t, app.SDL())
+	for name, def := range schema.Types {
+		if def.BuiltIn || (def.Kind != ast.Object && def.Kind != ast.Interface) {
+			continue
+		}
+		for _, f := range def.Fields {
+			can := f.Directives.ForName("can")
+			switch {
+			case strings.HasPrefix(f.Name, "__"):
+			case f.Description == "":
+				t.Errorf("%s.%s has no description", name, f.Name)
+			case can != nil && !strings.Contains(f.Description, "efused"):
+				t.Errorf("%s.%s does not say what comes back when refused", name, f.Name)
+			case can != nil && !strings.Contains(f.Description, can.Arguments.ForName("permission").Value.Raw) && !strings.Contains(f.Description, "Needs"):
+				t.Errorf("%s.%s does not say what it needs", name, f.Name)
+			}
+		}
 	}
 }
 

@@ -88,6 +88,9 @@ func newHouse(t *testing.T) *house {
 	h.engine = authz.New(authz.Options{
 		Policy: policy, Checker: h.checker, Loaders: resolvers.Loaders(db, now),
 		Locate: func(ctx context.Context, ref authz.Ref) (authz.Ref, error) { return svc.Locate(ctx, ref) },
+		Repeats: func(ctx context.Context, actor domain.Actor, key string) (bool, error) {
+			return svc.Repeats(ctx, actor, key)
+		},
 		Viewed: func(_ context.Context, _ domain.Actor, _ string, viewed map[domain.AccountID][]string) error {
 			h.viewed = append(h.viewed, viewed)
 			return nil
@@ -95,7 +98,8 @@ func newHouse(t *testing.T) *house {
 	})
 	changes := change.New(change.Options{DB: db, Authz: h.engine, Writer: acceptAll{}, Log: log, Now: now})
 	svc = service.New(service.Options{
-		DB: db, Changes: changes, Authz: h.engine, Log: log, Now: now, LinkBase: &url.URL{Scheme: "http", Host: "127.0.0.1"},
+		Room: func(context.Context) (int, error) { return 1 << 20, nil },
+		DB:   db, Changes: changes, Authz: h.engine, Log: log, Now: now, LinkBase: &url.URL{Scheme: "http", Host: "127.0.0.1"},
 	})
 	h.exec = executor.New(generated.NewExecutableSchema(resolvers.NewConfig(resolvers.Options{
 		DB: db, Engine: h.engine, Service: svc, Log: log, Demo: true, Version: "1.2.3", Model: "0123456789abcdef",

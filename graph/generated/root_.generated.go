@@ -165,13 +165,19 @@ func newExecutionContext(
 var sources = []*ast.Source{
 	{Name: "../account.graphqls", Input: `"A customer. Exists for its contacts that have a person, and for the provider's staff (whose views are audited)."
 type Account implements Node @can(permission: "view_account") {
+  "Opaque and stable."
   id: ID!
   "The company's name, unique."
   name: String!
+  "An http or https address; ` + "`" + `null` + "`" + ` when there is none."
   website: String
+  "As it was written; ` + "`" + `null` + "`" + ` when there is none."
   phone: String
+  "The postal address; ` + "`" + `null` + "`" + ` when there is none."
   address: String
+  "When it was made."
   createdAt: Time!
+  "When it was last changed."
   updatedAt: Time!
   "The one contact with full authority. Its login may still be missing while its invitation is open."
   owner: Contact
@@ -184,14 +190,18 @@ type Account implements Node @can(permission: "view_account") {
 }
 
 type AccountConnection {
+  "The rows of the page, in order."
   edges: [AccountEdge!]!
+  "Where the page lies."
   pageInfo: PageInfo!
   "How many accounts the caller sees under this filter; ` + "`" + `null` + "`" + ` above 10,000 candidates."
   totalCount: Int
 }
 
 type AccountEdge {
+  "The place of this row: give it as ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
   cursor: String!
+  "The object at this place."
   node: Account
 }
 
@@ -211,13 +221,13 @@ enum AccountOrderField {
 }
 
 extend type Mutation {
-  "Creates an account and invites its first owner by mail. Needs ` + "`" + `create_account` + "`" + ` on the platform: accounting staff, on a recorded request."
+  "Creates an account and invites its first owner by mail. Needs ` + "`" + `create_account` + "`" + ` on the platform: accounting staff, on a recorded request. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   createAccount(input: CreateAccountInput!): CreateAccountPayload @can(permission: "create_account", of: "platform")
-  "Changes the account's profile. Fields left out stay as they are; an empty text clears an optional one. Needs ` + "`" + `edit_account` + "`" + `."
+  "Changes the account's profile. Fields left out stay as they are; an empty text clears an optional one. Needs ` + "`" + `edit_account` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   editAccount(input: EditAccountInput!): EditAccountPayload @can(permission: "edit_account", of: "account")
-  "Hands ownership on to another contact of the account, one with a user behind it. The former owner stays a contact with the permissions it was granted before. Needs ` + "`" + `transfer_ownership` + "`" + `: the owner alone."
+  "Hands ownership on to another contact of the account, one with a user behind it. The former owner stays a contact with the permissions it was granted before. Needs ` + "`" + `transfer_ownership` + "`" + `: the owner alone. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   transferOwnership(input: TransferOwnershipInput!): TransferOwnershipPayload @can(permission: "transfer_ownership", of: "account")
-  "Makes another contact the owner when the owner has gone. Needs ` + "`" + `reassign_ownership` + "`" + `: accounting staff, on a recorded request."
+  "Makes another contact the owner when the owner has gone. Needs ` + "`" + `reassign_ownership` + "`" + `: accounting staff, on a recorded request. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   reassignOwnership(input: ReassignOwnershipInput!): ReassignOwnershipPayload @can(permission: "reassign_ownership", of: "account")
 }
 
@@ -267,6 +277,7 @@ input ReassignOwnershipInput {
 }
 
 type CreateAccountPayload {
+  "The account, as it is now."
   account: Account
   "What to mend; empty when it was done."
   userErrors: [UserError!]!
@@ -275,34 +286,49 @@ type CreateAccountPayload {
 }
 
 type EditAccountPayload {
+  "The account, as it is now."
   account: Account
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type TransferOwnershipPayload {
+  "The account, as it is now."
   account: Account
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type ReassignOwnershipPayload {
+  "The account, as it is now."
   account: Account
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 `, BuiltIn: false},
 	{Name: "../api_token.graphqls", Input: `"Lets a program act for a person, or for a service account. Its secret is shown once, when it is made. Exists for its holder; a service account's for the owner and Admins of the account."
 type ApiToken implements Node @can(permission: "view_api_token") {
+  "Opaque and stable."
   id: ID!
+  "The name that people know it by."
   name: String!
   "What the token is narrowed to; ` + "`" + `null` + "`" + ` when it may do whatever its holder may."
   scope: TokenScope
+  "When it was made."
   createdAt: Time!
+  "From then on it no longer counts."
   expiresAt: Time!
   "To the minute; ` + "`" + `null` + "`" + ` until it is first used."
   lastUsedAt: Time
+  "When it was ended; ` + "`" + `null` + "`" + ` while it counts."
   revokedAt: Time
+  "What the caller may do with this object."
   viewerCan: ApiTokenViewerCan!
 }
 
@@ -321,13 +347,13 @@ input TokenScopeInput {
 }
 
 extend type Mutation {
-  "Adds a service account: a program with a contact of its own on the account. Needs ` + "`" + `manage_service_accounts` + "`" + `: the owner or an Admin."
+  "Adds a service account: a program with a contact of its own on the account. Needs ` + "`" + `manage_service_accounts` + "`" + `: the owner or an Admin. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   createServiceAccount(input: CreateServiceAccountInput!): CreateServiceAccountPayload @can(permission: "manage_service_accounts", of: "account")
-  "Makes an API token for a service account. Needs ` + "`" + `manage_service_accounts` + "`" + `."
+  "Makes an API token for a service account. Needs ` + "`" + `manage_service_accounts` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   createServiceAccountToken(input: CreateServiceAccountTokenInput!): CreateServiceAccountTokenPayload @can(permission: "manage_service_accounts", of: "contact")
   "Makes an API token with which a program acts for the caller. Needs a person who is signed in, not an API token."
   createApiToken(input: CreateApiTokenInput!): CreateApiTokenPayload @signedIn
-  "Ends a token at once. Needs ` + "`" + `revoke_api_token` + "`" + `: its holder; of a service account, the owner or an Admin."
+  "Ends a token at once. Needs ` + "`" + `revoke_api_token` + "`" + `: its holder; of a service account, the owner or an Admin. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   revokeApiToken(input: RevokeApiTokenInput!): RevokeApiTokenPayload @can(permission: "revoke_api_token", of: "api_token")
 }
 
@@ -365,39 +391,54 @@ input RevokeApiTokenInput {
 }
 
 type CreateServiceAccountPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type CreateServiceAccountTokenPayload {
+  "The token, as it is now."
   apiToken: ApiToken
   "Shown this once: send it as ` + "`" + `Authorization: Bearer` + "`" + `. ` + "`" + `null` + "`" + ` when the call was a repetition."
   secret: String
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type CreateApiTokenPayload {
+  "The token, as it is now."
   apiToken: ApiToken
   "Shown this once: send it as ` + "`" + `Authorization: Bearer` + "`" + `. ` + "`" + `null` + "`" + ` when the call was a repetition."
   secret: String
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type RevokeApiTokenPayload {
+  "The token, as it is now."
   apiToken: ApiToken
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 `, BuiltIn: false},
 	{Name: "../audit.graphqls", Input: `"What somebody did, or what staff looked at. Nobody can change or delete an entry. Exists for who may read the account's audit log."
 type AuditEntry implements Node @can(permission: "view_audit_log", of: "account") {
+  "Opaque and stable."
   id: ID!
+  "When it was done."
   at: Time!
   "The name of who did it, as it was then."
   actorName: String!
+  "What kind of caller did it."
   actorKind: PersonKind!
   "True when an API token was used."
   byApiToken: Boolean!
@@ -405,8 +446,11 @@ type AuditEntry implements Node @can(permission: "view_audit_log", of: "account"
   action: String!
   "For example ` + "`" + `contact` + "`" + `."
   targetKind: String!
+  "The global id, or the bare id of what is no node; ` + "`" + `null` + "`" + ` when there is none."
   targetId: ID
+  "The name of what it was done to, as it was then."
   targetName: String!
+  "Why, as the caller wrote it."
   reason: String
   "The recorded request on which staff acted."
   request: String
@@ -415,19 +459,27 @@ type AuditEntry implements Node @can(permission: "view_audit_log", of: "account"
 }
 
 type AuditChange @public {
+  "The name of the field."
   field: String!
+  "The value before; ` + "`" + `null` + "`" + ` when there was none."
   before: String
+  "The value after; ` + "`" + `null` + "`" + ` when there is none."
   after: String
 }
 
 type AuditEntryConnection {
+  "The rows of the page, in order."
   edges: [AuditEntryEdge!]!
+  "Where the page lies."
   pageInfo: PageInfo!
+  "How many the caller sees under this filter; ` + "`" + `null` + "`" + ` above 10,000 candidates."
   totalCount: Int
 }
 
 type AuditEntryEdge {
+  "The place of this row: give it as ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
   cursor: String!
+  "The object at this place."
   node: AuditEntry
 }
 
@@ -442,9 +494,13 @@ input AuditLogFilter {
 `, BuiltIn: false},
 	{Name: "../contact.graphqls", Input: `"The place of a person on an account. Exists for the account's contacts that have a person, and for staff."
 type Contact implements Node @can(permission: "view_contacts") {
+  "Opaque and stable."
   id: ID!
+  "The account, as it is now."
   account: Account
+  "The given name; empty for service accounts."
   firstName: String!
+  "The family name; of a service account, its name."
   lastName: String!
   "What the contact is to the account. Types grant no right."
   accountTypes: [AccountType!]!
@@ -452,22 +508,23 @@ type Contact implements Node @can(permission: "view_contacts") {
   isOwner: Boolean!
   "Needs ` + "`" + `view_contact_details` + "`" + `: the contact itself, the owner, an Admin, a contact manager, staff. Refused, it is ` + "`" + `null` + "`" + `."
   email: String @can(permission: "view_contact_details")
-  "An address that counts once the contact has confirmed it. Needs ` + "`" + `view_contact_details` + "`" + `."
+  "An address that counts once the contact has confirmed it. Needs ` + "`" + `view_contact_details` + "`" + `. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   pendingEmail: String @can(permission: "view_contact_details")
-  "Needs ` + "`" + `view_contact_details` + "`" + `."
+  "Needs ` + "`" + `view_contact_details` + "`" + `. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   phone: String @can(permission: "view_contact_details")
-  "What the contact was granted. The owner has full authority beyond these. Needs ` + "`" + `view_contact_details` + "`" + `."
+  "What the contact was granted. The owner has full authority beyond these. Needs ` + "`" + `view_contact_details` + "`" + `. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   permissions: [Permission!] @can(permission: "view_contact_details")
-  "Whether the contact's rights count. Needs ` + "`" + `view_contact_details` + "`" + `."
+  "Whether the contact's rights count. Needs ` + "`" + `view_contact_details` + "`" + `. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   state: ContactState @can(permission: "view_contact_details")
-  "What stands behind the contact: a login, a program, or nobody yet. Needs ` + "`" + `view_contact_details` + "`" + `."
+  "What stands behind the contact: a login, a program, or nobody yet. Needs ` + "`" + `view_contact_details` + "`" + `. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   personKind: PersonKind @can(permission: "view_contact_details")
-  "The invitation that waits to be accepted; ` + "`" + `null` + "`" + ` when none does. Needs ` + "`" + `view_contact_details` + "`" + `."
+  "The invitation that waits to be accepted; ` + "`" + `null` + "`" + ` when none does. Needs ` + "`" + `view_contact_details` + "`" + `. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   invitation: Invitation @can(permission: "view_contact_details")
-  "Kinds of messages that the contact does not want. Needs ` + "`" + `view_contact_details` + "`" + `."
+  "Kinds of messages that the contact does not want. Needs ` + "`" + `view_contact_details` + "`" + `. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   messageOptOuts: [MessageKind!] @can(permission: "view_contact_details")
+  "When it was made."
   createdAt: Time!
-  "The API tokens of a service account, the newest first. Empty for people. Needs ` + "`" + `manage_service_accounts` + "`" + `: the owner or an Admin."
+  "The API tokens of a service account, the newest first. Empty for people. Needs ` + "`" + `manage_service_accounts` + "`" + `: the owner or an Admin. Refused: ` + "`" + `null` + "`" + `, and one FORBIDDEN that names the permission."
   apiTokens: [ApiToken!] @can(permission: "manage_service_accounts")
   "What the caller may do with this contact."
   viewerCan: ContactViewerCan!
@@ -475,8 +532,11 @@ type Contact implements Node @can(permission: "view_contacts") {
 
 "An invitation by mail. Its link is in the mail alone."
 type Invitation @can(permission: "view_contact_details", of: "contact") {
+  "The address."
   email: String!
+  "When it was sent."
   sentAt: Time!
+  "From then on it no longer counts."
   expiresAt: Time!
 }
 
@@ -563,14 +623,18 @@ enum MessageKind {
 }
 
 type ContactConnection {
+  "The rows of the page, in order."
   edges: [ContactEdge!]!
+  "Where the page lies."
   pageInfo: PageInfo!
   "How many contacts the caller sees under this filter; ` + "`" + `null` + "`" + ` above 10,000 candidates."
   totalCount: Int
 }
 
 type ContactEdge {
+  "The place of this row: give it as ` + "`" + `after` + "`" + ` or ` + "`" + `before` + "`" + `."
   cursor: String!
+  "The object at this place."
   node: Contact
 }
 
@@ -599,35 +663,36 @@ extend type Mutation {
   """
   Adds a contact and invites it by mail. Needs ` + "`" + `add_contact` + "`" + `. Give a standard role or single permissions: the owner and
   Admins give any; a contact manager only what they hold, never ADMIN; staff a standard role, on a recorded request.
+  Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object.
   """
   addContact(input: AddContactInput!): AddContactPayload @can(permission: "add_contact", of: "account")
-  "Sends the invitation again with a new link; the old link is void. Needs ` + "`" + `resend_invitation` + "`" + `."
+  "Sends the invitation again with a new link; the old link is void. Needs ` + "`" + `resend_invitation` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   resendInvitation(input: ResendInvitationInput!): ResendInvitationPayload @can(permission: "resend_invitation", of: "contact")
   "Links the caller's login to the contact that the invitation was sent for. Needs a signed-in user and the secret of the mailed link."
   acceptInvitation(input: AcceptInvitationInput!): AcceptInvitationPayload @signedIn
-  "Changes a contact. Fields left out stay as they are. Needs ` + "`" + `edit_contact` + "`" + `, and for some fields what they say."
+  "Changes a contact. Fields left out stay as they are. Needs ` + "`" + `edit_contact` + "`" + `, and for some fields what they say. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   editContact(input: EditContactInput!): EditContactPayload @can(permission: "edit_contact", of: "contact")
   "Makes a changed address count. Needs the contact's own login and the secret of the mailed link."
   confirmEmail(input: ConfirmEmailInput!): ConfirmEmailPayload @signedIn
-  "Ends all rights of the contact at once, and keeps its data. Needs ` + "`" + `remove_contact` + "`" + `: the owner, an Admin, or a contact manager who holds whatever the contact holds."
+  "Ends all rights of the contact at once, and keeps its data. Needs ` + "`" + `remove_contact` + "`" + `: the owner, an Admin, or a contact manager who holds whatever the contact holds. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   deactivateContact(input: DeactivateContactInput!): DeactivateContactPayload @can(permission: "remove_contact", of: "contact")
-  "Makes a deactivated contact's rights count again. Needs ` + "`" + `remove_contact` + "`" + `."
+  "Makes a deactivated contact's rights count again. Needs ` + "`" + `remove_contact` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   reactivateContact(input: ReactivateContactInput!): ReactivateContactPayload @can(permission: "remove_contact", of: "contact")
-  "Removes the contact for good, and with it every right and token that it had. Needs ` + "`" + `remove_contact` + "`" + `."
+  "Removes the contact for good, and with it every right and token that it had. Needs ` + "`" + `remove_contact` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   removeContact(input: RemoveContactInput!): RemoveContactPayload @can(permission: "remove_contact", of: "contact")
-  "Leaves an account: the caller's own contact is removed. Needs ` + "`" + `leave_account` + "`" + `: everybody but the owner."
+  "Leaves an account: the caller's own contact is removed. Needs ` + "`" + `leave_account` + "`" + `: everybody but the owner. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   leaveAccount(input: LeaveAccountInput!): LeaveAccountPayload @can(permission: "leave_account", of: "contact")
-  "Grants a permission. Needs ` + "`" + `grant_permission` + "`" + `; a contact manager grants only what they hold. Nobody grants to themself."
+  "Grants a permission. Needs ` + "`" + `grant_permission` + "`" + `; a contact manager grants only what they hold. Nobody grants to themself. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   grantPermission(input: GrantPermissionInput!): GrantPermissionPayload @can(permission: "grant_permission", of: "contact")
-  "Takes a permission away: on every replica, when this has returned. Needs the same as ` + "`" + `grantPermission` + "`" + `."
+  "Takes a permission away: on every replica, when this has returned. Needs the same as ` + "`" + `grantPermission` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   revokePermission(input: RevokePermissionInput!): RevokePermissionPayload @can(permission: "grant_permission", of: "contact")
-  "Makes a contact an Admin. Needs ` + "`" + `manage_admin_permission` + "`" + `: the owner or another Admin."
+  "Makes a contact an Admin. Needs ` + "`" + `manage_admin_permission` + "`" + `: the owner or another Admin. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   grantAdminPermission(input: GrantAdminPermissionInput!): GrantAdminPermissionPayload @can(permission: "manage_admin_permission", of: "contact")
-  "Takes ADMIN away. Needs ` + "`" + `manage_admin_permission` + "`" + `."
+  "Takes ADMIN away. Needs ` + "`" + `manage_admin_permission` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   revokeAdminPermission(input: RevokeAdminPermissionInput!): RevokeAdminPermissionPayload @can(permission: "manage_admin_permission", of: "contact")
-  "Adds an account type. A primary one moves here from the contact that had it, in one step. Needs ` + "`" + `set_account_type` + "`" + `, also on that other contact."
+  "Adds an account type. A primary one moves here from the contact that had it, in one step. Needs ` + "`" + `set_account_type` + "`" + `, also on that other contact. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   setAccountType(input: SetAccountTypeInput!): SetAccountTypePayload @can(permission: "set_account_type", of: "contact")
-  "Takes an account type away. Needs ` + "`" + `set_account_type` + "`" + `."
+  "Takes an account type away. Needs ` + "`" + `set_account_type` + "`" + `. Refused: FORBIDDEN, or NOT_FOUND when the caller does not see the object."
   clearAccountType(input: ClearAccountTypeInput!): ClearAccountTypePayload @can(permission: "set_account_type", of: "contact")
 }
 
@@ -742,94 +807,137 @@ input ClearAccountTypeInput {
 }
 
 type AddContactPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type ResendInvitationPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type AcceptInvitationPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type EditContactPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type ConfirmEmailPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type DeactivateContactPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type ReactivateContactPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type GrantPermissionPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type RevokePermissionPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type GrantAdminPermissionPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type RevokeAdminPermissionPayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type SetAccountTypePayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type ClearAccountTypePayload {
+  "The contact, as it is now."
   contact: Contact
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type RemoveContactPayload {
   "The id that was the contact's. ` + "`" + `null` + "`" + ` when nothing was changed."
   contactId: ID
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 
 type LeaveAccountPayload {
   "The id that was the contact's. ` + "`" + `null` + "`" + ` when nothing was changed."
   contactId: ID
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 `, BuiltIn: false},
@@ -857,18 +965,23 @@ directive @goModel(model: String, models: [String!]) on OBJECT | INPUT_OBJECT | 
 `, BuiltIn: false},
 	{Name: "../import.graphqls", Input: `"An import that runs in the background and survives a restart. Exists for who started it."
 type ImportJob implements Node @can(permission: "view_job", of: "job") {
+  "Opaque and stable."
   id: ID!
+  "How far it is."
   state: JobState!
   "True when the files are only checked."
   dryRun: Boolean!
-  "Rows done, and rows in all (0 until the files are read)."
+  "Rows done; 0 until all are in."
   done: Int!
+  "Rows in all; 0 until the files are read."
   total: Int!
   "What was done; in a dry run, what would be."
   summary: ImportSummary!
   "Every faulty line, at most 1,000. While there is one, nothing is imported."
   problems: [ImportProblem!]!
+  "When it was made."
   createdAt: Time!
+  "When it ended; ` + "`" + `null` + "`" + ` until then."
   finishedAt: Time
 }
 
@@ -882,9 +995,13 @@ enum JobState {
 }
 
 type ImportSummary @public {
+  "Accounts that are new."
   accountsCreated: Int!
+  "Accounts that were there."
   accountsUnchanged: Int!
+  "Contacts that are new."
   contactsCreated: Int!
+  "Contacts that were there."
   contactsUnchanged: Int!
 }
 
@@ -895,7 +1012,9 @@ type ImportProblem @public {
   line: Int!
   "The column's header as the file has it; ` + "`" + `null` + "`" + ` when it is the whole line."
   column: String
+  "What is wrong."
   message: String!
+  "How to mend it."
   mend: String!
 }
 
@@ -923,8 +1042,11 @@ input ImportAccountsInput {
 }
 
 type ImportAccountsPayload {
+  "The import, as it is now."
   job: ImportJob
+  "What to mend; empty when it was done."
   userErrors: [UserError!]!
+  "The entry in the audit log; ` + "`" + `null` + "`" + ` when nothing was changed."
   auditId: ID
 }
 `, BuiltIn: false},
@@ -955,6 +1077,7 @@ type Query {
 
 "What is running."
 type Service @public {
+  "The version of the program."
   version: String!
   "The first 16 hexadecimal digits of the SHA-256 of schema.zed."
   authorizationModel: String!
@@ -962,11 +1085,13 @@ type Service @public {
 
 "Where a change is on its way to being effective."
 type Change @signedIn {
+  "Opaque and stable."
   id: ID!
   "The operation's name in the law, for example ` + "`" + `revoke_permission` + "`" + `."
   operation: String!
   "True once every replica answers by it."
   effective: Boolean!
+  "When it was made."
   createdAt: Time!
 }
 
@@ -974,9 +1099,13 @@ type Mutation
 
 "Where a page lies in its connection."
 type PageInfo @public {
+  "True when more rows follow."
   hasNextPage: Boolean!
+  "True when rows come before."
   hasPreviousPage: Boolean!
+  "The cursor of the first row; ` + "`" + `null` + "`" + ` on an empty page."
   startCursor: String
+  "The cursor of the last row; ` + "`" + `null` + "`" + ` on an empty page."
   endCursor: String
 }
 
@@ -1023,8 +1152,11 @@ type Viewer @signedIn {
 
 "A person with a login. Shown to themself only."
 type User @signedIn {
+  "Opaque and stable."
   id: ID!
+  "The name that people know it by."
   name: String!
+  "The address."
   email: String!
   "True when the sign-in provider vouches for the address."
   emailVerified: Boolean!
@@ -1039,76 +1171,83 @@ enum StaffRole {
 
 "A program that acts for an account. It signs in by API token."
 type ServiceAccount @signedIn {
+  "Opaque and stable."
   id: ID!
+  "The name that people know it by."
   name: String!
 }
 
 "A message in the demo's mailbox. The demo sends no mail."
 type DemoMail @signedIn {
+  "Opaque and stable."
   id: ID!
+  "The address that it went to."
   to: String!
+  "The subject line."
   subject: String!
+  "The text."
   text: String!
+  "When it was made."
   createdAt: Time!
 }
 `, BuiltIn: false},
 	{Name: "../viewercan.graphqls", Input: `# Generated from the @can of the other files by ` + "`" + `go generate ./graph` + "`" + `. DO NOT EDIT.
 
-"What the caller may do with one account."
+"What the caller may do with this account."
 type AccountViewerCan @goModel(model: "steward/resolvers/node.ViewerCan") {
-  "For ` + "`" + `editAccount` + "`" + `."
+  "True when the caller may use ` + "`" + `editAccount` + "`" + ` here. Never refused."
   editAccount: Boolean! @answer(permission: "edit_account") @goField(name: "Answer")
-  "For ` + "`" + `transferOwnership` + "`" + `."
+  "True when the caller may use ` + "`" + `transferOwnership` + "`" + ` here. Never refused."
   transferOwnership: Boolean! @answer(permission: "transfer_ownership") @goField(name: "Answer")
-  "For ` + "`" + `reassignOwnership` + "`" + `."
+  "True when the caller may use ` + "`" + `reassignOwnership` + "`" + ` here. Never refused."
   reassignOwnership: Boolean! @answer(permission: "reassign_ownership") @goField(name: "Answer")
-  "For ` + "`" + `createServiceAccount` + "`" + `."
+  "True when the caller may use ` + "`" + `createServiceAccount` + "`" + ` here. Never refused."
   manageServiceAccounts: Boolean! @answer(permission: "manage_service_accounts") @goField(name: "Answer")
-  "For ` + "`" + `addContact` + "`" + `."
+  "True when the caller may use ` + "`" + `addContact` + "`" + ` here. Never refused."
   addContact: Boolean! @answer(permission: "add_contact") @goField(name: "Answer")
-  "For ` + "`" + `auditLog` + "`" + `."
+  "True when the caller may use ` + "`" + `auditLog` + "`" + ` here. Never refused."
   viewAuditLog: Boolean! @answer(permission: "view_audit_log") @goField(name: "Answer")
 }
 
-"What the caller may do with one API token."
+"What the caller may do with this API token."
 type ApiTokenViewerCan @goModel(model: "steward/resolvers/node.ViewerCan") {
-  "For ` + "`" + `revokeApiToken` + "`" + `."
+  "True when the caller may use ` + "`" + `revokeApiToken` + "`" + ` here. Never refused."
   revokeApiToken: Boolean! @answer(permission: "revoke_api_token") @goField(name: "Answer")
 }
 
-"What the caller may do with one contact."
+"What the caller may do with this contact."
 type ContactViewerCan @goModel(model: "steward/resolvers/node.ViewerCan") {
-  "For ` + "`" + `createServiceAccountToken` + "`" + ` and ` + "`" + `apiTokens` + "`" + `."
+  "True when the caller may use ` + "`" + `createServiceAccountToken` + "`" + ` and ` + "`" + `apiTokens` + "`" + ` here. Never refused."
   manageServiceAccounts: Boolean! @answer(permission: "manage_service_accounts") @goField(name: "Answer")
-  "For ` + "`" + `resendInvitation` + "`" + `."
+  "True when the caller may use ` + "`" + `resendInvitation` + "`" + ` here. Never refused."
   resendInvitation: Boolean! @answer(permission: "resend_invitation") @goField(name: "Answer")
-  "For ` + "`" + `editContact` + "`" + `."
+  "True when the caller may use ` + "`" + `editContact` + "`" + ` here. Never refused."
   editContact: Boolean! @answer(permission: "edit_contact") @goField(name: "Answer")
-  "For ` + "`" + `firstName` + "`" + ` of ` + "`" + `editContact` + "`" + ` and ` + "`" + `lastName` + "`" + ` of ` + "`" + `editContact` + "`" + `."
+  "True when the caller may use ` + "`" + `firstName` + "`" + ` of ` + "`" + `editContact` + "`" + ` and ` + "`" + `lastName` + "`" + ` of ` + "`" + `editContact` + "`" + ` here. Never refused."
   editContactName: Boolean! @answer(permission: "edit_contact_name") @goField(name: "Answer")
-  "For ` + "`" + `email` + "`" + ` of ` + "`" + `editContact` + "`" + `."
+  "True when the caller may use ` + "`" + `email` + "`" + ` of ` + "`" + `editContact` + "`" + ` here. Never refused."
   editContactEmail: Boolean! @answer(permission: "edit_contact_email") @goField(name: "Answer")
-  "For ` + "`" + `phone` + "`" + ` of ` + "`" + `editContact` + "`" + `."
+  "True when the caller may use ` + "`" + `phone` + "`" + ` of ` + "`" + `editContact` + "`" + ` here. Never refused."
   editContactPhone: Boolean! @answer(permission: "edit_contact_phone") @goField(name: "Answer")
-  "For ` + "`" + `messageOptOuts` + "`" + ` of ` + "`" + `editContact` + "`" + `."
+  "True when the caller may use ` + "`" + `messageOptOuts` + "`" + ` of ` + "`" + `editContact` + "`" + ` here. Never refused."
   editMessageChoices: Boolean! @answer(permission: "edit_message_choices") @goField(name: "Answer")
-  "For ` + "`" + `deactivateContact` + "`" + `, ` + "`" + `reactivateContact` + "`" + ` and ` + "`" + `removeContact` + "`" + `."
+  "True when the caller may use ` + "`" + `deactivateContact` + "`" + `, ` + "`" + `reactivateContact` + "`" + ` and ` + "`" + `removeContact` + "`" + ` here. Never refused."
   removeContact: Boolean! @answer(permission: "remove_contact") @goField(name: "Answer")
-  "For ` + "`" + `leaveAccount` + "`" + `."
+  "True when the caller may use ` + "`" + `leaveAccount` + "`" + ` here. Never refused."
   leaveAccount: Boolean! @answer(permission: "leave_account") @goField(name: "Answer")
-  "For ` + "`" + `grantPermission` + "`" + ` and ` + "`" + `revokePermission` + "`" + `."
+  "True when the caller may use ` + "`" + `grantPermission` + "`" + ` and ` + "`" + `revokePermission` + "`" + ` here. Never refused."
   grantPermission: Boolean! @answer(permission: "grant_permission") @goField(name: "Answer")
-  "For ` + "`" + `grantAdminPermission` + "`" + ` and ` + "`" + `revokeAdminPermission` + "`" + `."
+  "True when the caller may use ` + "`" + `grantAdminPermission` + "`" + ` and ` + "`" + `revokeAdminPermission` + "`" + ` here. Never refused."
   manageAdminPermission: Boolean! @answer(permission: "manage_admin_permission") @goField(name: "Answer")
-  "For ` + "`" + `setAccountType` + "`" + ` and ` + "`" + `clearAccountType` + "`" + `."
+  "True when the caller may use ` + "`" + `setAccountType` + "`" + ` and ` + "`" + `clearAccountType` + "`" + ` here. Never refused."
   setAccountType: Boolean! @answer(permission: "set_account_type") @goField(name: "Answer")
-  "For ` + "`" + `email` + "`" + `, ` + "`" + `pendingEmail` + "`" + `, ` + "`" + `phone` + "`" + `, ` + "`" + `permissions` + "`" + `, ` + "`" + `state` + "`" + `, ` + "`" + `personKind` + "`" + `, ` + "`" + `invitation` + "`" + ` and ` + "`" + `messageOptOuts` + "`" + `."
+  "True when the caller may use ` + "`" + `email` + "`" + `, ` + "`" + `pendingEmail` + "`" + `, ` + "`" + `phone` + "`" + `, ` + "`" + `permissions` + "`" + `, ` + "`" + `state` + "`" + `, ` + "`" + `personKind` + "`" + `, ` + "`" + `invitation` + "`" + ` and ` + "`" + `messageOptOuts` + "`" + ` here. Never refused."
   viewContactDetails: Boolean! @answer(permission: "view_contact_details") @goField(name: "Answer")
 }
 
-"What the caller may do with one platform."
+"What the caller may do with this platform."
 type PlatformViewerCan @goModel(model: "steward/resolvers/node.ViewerCan") {
-  "For ` + "`" + `createAccount` + "`" + `."
+  "True when the caller may use ` + "`" + `createAccount` + "`" + ` here. Never refused."
   createAccount: Boolean! @answer(permission: "create_account") @goField(name: "Answer")
 }
 `, BuiltIn: false},

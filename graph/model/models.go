@@ -22,15 +22,19 @@ type AcceptInvitationInput struct {
 }
 
 type AccountConnection struct {
-	Edges    []*AccountEdge `json:"edges"`
-	PageInfo *PageInfo      `json:"pageInfo"`
+	// The rows of the page, in order.
+	Edges []*AccountEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
 	// How many accounts the caller sees under this filter; `null` above 10,000 candidates.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
 type AccountEdge struct {
-	Cursor string        `json:"cursor"`
-	Node   *node.Account `json:"node,omitempty"`
+	// The place of this row: give it as `after` or `before`.
+	Cursor string `json:"cursor"`
+	// The object at this place.
+	Node *node.Account `json:"node,omitempty"`
 }
 
 type AccountFilter struct {
@@ -60,14 +64,19 @@ type AddContactInput struct {
 }
 
 type AuditEntryConnection struct {
-	Edges      []*AuditEntryEdge `json:"edges"`
-	PageInfo   *PageInfo         `json:"pageInfo"`
-	TotalCount *int              `json:"totalCount,omitempty"`
+	// The rows of the page, in order.
+	Edges []*AuditEntryEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many the caller sees under this filter; `null` above 10,000 candidates.
+	TotalCount *int `json:"totalCount,omitempty"`
 }
 
 type AuditEntryEdge struct {
-	Cursor string           `json:"cursor"`
-	Node   *node.AuditEntry `json:"node,omitempty"`
+	// The place of this row: give it as `after` or `before`.
+	Cursor string `json:"cursor"`
+	// The object at this place.
+	Node *node.AuditEntry `json:"node,omitempty"`
 }
 
 type AuditLogFilter struct {
@@ -81,11 +90,13 @@ type AuditLogFilter struct {
 
 // Where a change is on its way to being effective.
 type Change struct {
+	// Opaque and stable.
 	ID string `json:"id"`
 	// The operation's name in the law, for example `revoke_permission`.
 	Operation string `json:"operation"`
 	// True once every replica answers by it.
-	Effective bool      `json:"effective"`
+	Effective bool `json:"effective"`
+	// When it was made.
 	CreatedAt time.Time `json:"createdAt"`
 }
 
@@ -102,15 +113,19 @@ type ConfirmEmailInput struct {
 }
 
 type ContactConnection struct {
-	Edges    []*ContactEdge `json:"edges"`
-	PageInfo *PageInfo      `json:"pageInfo"`
+	// The rows of the page, in order.
+	Edges []*ContactEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
 	// How many contacts the caller sees under this filter; `null` above 10,000 candidates.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
 type ContactEdge struct {
-	Cursor string        `json:"cursor"`
-	Node   *node.Contact `json:"node,omitempty"`
+	// The place of this row: give it as `after` or `before`.
+	Cursor string `json:"cursor"`
+	// The object at this place.
+	Node *node.Contact `json:"node,omitempty"`
 }
 
 // A filter on a detail finds only the contacts whose details the caller may read, so it tells nothing of the others.
@@ -178,10 +193,15 @@ type DeactivateContactInput struct {
 
 // A message in the demo's mailbox. The demo sends no mail.
 type DemoMail struct {
-	ID        string    `json:"id"`
-	To        string    `json:"to"`
-	Subject   string    `json:"subject"`
-	Text      string    `json:"text"`
+	// Opaque and stable.
+	ID string `json:"id"`
+	// The address that it went to.
+	To string `json:"to"`
+	// The subject line.
+	Subject string `json:"subject"`
+	// The text.
+	Text string `json:"text"`
+	// When it was made.
 	CreatedAt time.Time `json:"createdAt"`
 }
 
@@ -250,10 +270,14 @@ type NewOwnerInput struct {
 
 // Where a page lies in its connection.
 type PageInfo struct {
-	HasNextPage     bool    `json:"hasNextPage"`
-	HasPreviousPage bool    `json:"hasPreviousPage"`
-	StartCursor     *string `json:"startCursor,omitempty"`
-	EndCursor       *string `json:"endCursor,omitempty"`
+	// True when more rows follow.
+	HasNextPage bool `json:"hasNextPage"`
+	// True when rows come before.
+	HasPreviousPage bool `json:"hasPreviousPage"`
+	// The cursor of the first row; `null` on an empty page.
+	StartCursor *string `json:"startCursor,omitempty"`
+	// The cursor of the last row; `null` on an empty page.
+	EndCursor *string `json:"endCursor,omitempty"`
 }
 
 type ReactivateContactInput struct {
@@ -303,6 +327,7 @@ type RevokePermissionInput struct {
 
 // What is running.
 type Service struct {
+	// The version of the program.
 	Version string `json:"version"`
 	// The first 16 hexadecimal digits of the SHA-256 of schema.zed.
 	AuthorizationModel string `json:"authorizationModel"`

@@ -44,10 +44,10 @@ func generate(dir string) (string, error) {
 		if len(uses) == 0 {
 			return "", fmt.Errorf("%s would be empty: no @can asks for a permission of %s", name, def)
 		}
-		fmt.Fprintf(&b, "\n\"What the caller may do with one %s.\"\n", words(def))
+		fmt.Fprintf(&b, "\n\"What the caller may do with this %s.\"\n", words(def))
 		fmt.Fprintf(&b, "type %s @goModel(model: %q) {\n", name, goType)
 		for _, u := range uses {
-			fmt.Fprintf(&b, "  \"For %s.\"\n", u.text())
+			fmt.Fprintf(&b, "  \"True when the caller may use %s here. Never refused.\"\n", u.text())
 			fmt.Fprintf(&b, "  %s: Boolean! @answer(permission: %q) @goField(name: \"Answer\")\n", camel(u.permission), u.permission)
 		}
 		b.WriteString("}\n")

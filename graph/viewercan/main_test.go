@@ -49,9 +49,9 @@ input OpenThingInput {
 		t.Fatal(err)
 	}
 	want := "type ThingViewerCan @goModel(model: \"" + goType + "\") {\n" +
-		"  \"For `openThing` and `lock`.\"\n  openThing: Boolean! @answer(permission: \"open_thing\") @goField(name: \"Answer\")\n" +
-		"  \"For `force` of `openThing`.\"\n  forceThing: Boolean! @answer(permission: \"force_thing\") @goField(name: \"Answer\")\n" +
-		"  \"For `secret`.\"\n  viewSecret: Boolean! @answer(permission: \"view_secret\") @goField(name: \"Answer\")\n}\n"
+		"  \"True when the caller may use `openThing` and `lock` here. Never refused.\"\n  openThing: Boolean! @answer(permission: \"open_thing\") @goField(name: \"Answer\")\n" +
+		"  \"True when the caller may use `force` of `openThing` here. Never refused.\"\n  forceThing: Boolean! @answer(permission: \"force_thing\") @goField(name: \"Answer\")\n" +
+		"  \"True when the caller may use `secret` here. Never refused.\"\n  viewSecret: Boolean! @answer(permission: \"view_secret\") @goField(name: \"Answer\")\n}\n"
 	if !strings.HasSuffix(got, want) {
 		t.Errorf("got\n%s\nwant it to end with\n%s", got, want)
 	}

@@ -90,7 +90,11 @@ func RunImport(ctx context.Context, cfg config.Config, log *slog.Logger, in Impo
 	if in.Actor != nil {
 		in.Actor(describe(user))
 	}
-	files := service.ImportFiles{Accounts: in.Accounts, Contacts: in.Contacts, DryRun: in.DryRun, Invite: in.Invite}
+	files := service.ImportFiles{
+		Accounts: in.Accounts, Contacts: in.Contacts, DryRun: in.DryRun, Invite: in.Invite,
+		// Staff act on a recorded request. Whoever runs the command on the data directory is asked for none, but is recorded.
+		StaffRequest: &service.StaffRequest{Reference: "steward import", Reason: "Imported on the command line by the operator of this installation."},
+	}
 	if in.Reference != "" || in.Reason != "" {
 		files.StaffRequest = &service.StaffRequest{Reference: in.Reference, Reason: in.Reason}
 	}

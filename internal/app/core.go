@@ -79,10 +79,9 @@ func openCore(ctx context.Context, dir *dataDir, o coreOptions) (_ *core, err er
 		return nil, fmt.Errorf("the policy is not complete: %w", err)
 	}
 	c.wire(policy, o)
-	// The fill has what the rows say, so what was pending is in it already. Applying it once more changes nothing, and
-	// gives each scope that it touches a new generation.
-	if err := c.changes.Drain(ctx); err != nil {
-		return nil, fmt.Errorf("apply pending changes: %w", err)
+	// The fill has what the rows say, so what was pending is in it already.
+	if err := c.changes.Settle(ctx); err != nil {
+		return nil, fmt.Errorf("settle pending changes: %w", err)
 	}
 	return c, nil
 }
@@ -92,18 +91,30 @@ func (c *core) wire(policy *authz.Policy, o coreOptions) {
 	c.engine = authz.New(authz.Options{
 		Policy: policy, Checker: c.spicedb, Loaders: resolvers.Loaders(c.db, time.Now),
 		Locate: func(ctx context.Context, ref authz.Ref) (authz.Ref, error) { return c.service.Locate(ctx, ref) },
+		Repeats: func(ctx context.Context, actor domain.Actor, key string) (bool, error) {
+			return c.service.Repeats(ctx, actor, key)
+		},
 		Viewed: func(ctx context.Context, actor domain.Actor, operation string, viewed map[domain.AccountID][]string) error {
 			return c.service.RecordViews(ctx, actor, operation, viewed)
 		},
 	})
 	c.changes = change.New(change.Options{DB: c.db, Authz: c.engine, Writer: c.spicedb, Log: o.log, Now: time.Now})
 	c.service = service.New(service.Options{
-		DB: c.db, Changes: c.changes, Authz: c.engine, Log: o.log, Now: time.Now, LinkBase: o.linkBase,
+		DB: c.db, Changes: c.changes, Authz: c.engine, Log: o.log, Now: time.Now, LinkBase: o.linkBase, Room: c.room,
 		MailQueued: func() { c.mailQueued() },
 	})
 	c.schema = generated.NewExecutableSchema(resolvers.NewConfig(resolvers.Options{
 		DB: c.db, Engine: c.engine, Service: c.service, Log: o.log, Demo: o.demo, Version: o.version, Model: Model(),
 	}))
+}
+
+// maxRelationships is how many relationships an import may lead to. SpiceDB's memory datastore searches them one by one.
+const maxRelationships = 100_000
+
+// room is how many more relationships an import may bring.
+func (c *core) room(ctx context.Context) (int, error) {
+	n, err := c.spicedb.Count(ctx)
+	return maxRelationships - int(n), err
 }
 
 // fill writes into SpiceDB, which starts empty, what the rows mean.

@@ -15,6 +15,7 @@ type Engine struct {
 	loaders map[string]Loader
 	locate  Locator
 	viewed  ViewRecorder
+	repeats Repeats
 
 	asked     atomic.Int64
 	unplanned atomic.Int64
@@ -27,6 +28,9 @@ type Locator func(ctx context.Context, ref Ref) (Ref, error)
 // ViewRecorder writes into the audit log what staff looked at, before the answer leaves. An error withholds the answer.
 type ViewRecorder func(ctx context.Context, actor domain.Actor, operation string, viewed map[domain.AccountID][]string) error
 
+// Repeats reports whether the actor has used an idempotency key before.
+type Repeats func(ctx context.Context, actor domain.Actor, key string) (bool, error)
+
 // Options are the parts of an Engine.
 type Options struct {
 	Policy  *Policy
@@ -34,11 +38,12 @@ type Options struct {
 	Loaders map[string]Loader // "Type.field" -> how the field is loaded for all objects of a level
 	Locate  Locator
 	Viewed  ViewRecorder
+	Repeats Repeats
 }
 
 // New returns the engine over its parts, all of which are required.
 func New(o Options) *Engine {
-	return &Engine{policy: o.Policy, checker: o.Checker, loaders: o.Loaders, locate: o.Locate, viewed: o.Viewed}
+	return &Engine{policy: o.Policy, checker: o.Checker, loaders: o.Loaders, locate: o.Locate, viewed: o.Viewed, repeats: o.Repeats}
 }
 
 // Policy returns the policy that the engine enforces.

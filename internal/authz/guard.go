@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -141,7 +143,7 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 		return resp
 	}
 	if viewed := req.takeViewed(); len(viewed) > 0 {
-		if err := x.viewed(ctx, ActorFrom(ctx), graphql.GetOperationContext(ctx).OperationName, viewed); err != nil {
+		if err := x.viewed(ctx, ActorFrom(ctx), clip(graphql.GetOperationContext(ctx).Operation.Name), viewed); err != nil {
 			slog.ErrorContext(ctx, "answer withheld: staff view not recorded", "error", err)
 			withheld := domain.Unavailable("audit log", err)
 			return &graphql.Response{Errors: gqlerror.List{{
@@ -152,6 +154,9 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	resp.Errors = append(resp.Errors, req.errors()...)
 	return resp
 }
+
+// clip keeps what a caller named their operation from filling the audit log.
+func clip(name string) string { return name[:min(len(name), 100)] }
 
 // InterceptField enforces the policy of mutations before they run, and of types on every object that a field returned.
 func (x Extension) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
@@ -243,18 +248,21 @@ func (e *Engine) mayMutate(ctx context.Context, fc *graphql.FieldContext) error 
 	}
 	input, _ := fc.Field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)["input"].(map[string]any)
 	if key, _ := input["idempotencyKey"].(string); key != "" {
-		// A repetition answers as the first call did, also when that call removed the object or gave the right away. Only
-		// the service, under the lock, knows whether it is one; it asks for the permission if it is not.
-		return nil
+		// A repetition answers as the first call did, also when that call removed the object or gave the right away. The
+		// service, under the lock, looks whether it is one, and asks for the permission if it is not.
+		if repeats, err := e.repeats(ctx, actor, key); err != nil || repeats {
+			return err
+		}
 	}
 	ref, err := e.target(ctx, fp, input)
 	if err != nil {
 		return err
 	}
 	qs := []Question{{ref, fp.permission}}
-	for field, permission := range fp.input {
-		if v, given := input[field]; given && v != nil {
-			qs = append(qs, Question{ref, permission})
+	for _, field := range slices.Sorted(maps.Keys(fp.input)) {
+		q := Question{ref, fp.input[field]}
+		if v, given := input[field]; given && v != nil && !slices.Contains(qs, q) {
+			qs = append(qs, q)
 		}
 	}
 	return e.Require(ctx, actor, qs...)

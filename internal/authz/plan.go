@@ -23,6 +23,7 @@ type kid struct {
 	loader Loader
 	guard  uint64 // what the parent must answer yes to before its child is loaded
 	sels   []ast.SelectionSet
+	width  int // how many fields stand below each object, children that are loaded apart not counted
 }
 
 type planKey struct {
@@ -103,6 +104,9 @@ func (e *Engine) fetch(ctx context.Context, oc *graphql.OperationContext, req *r
 	var next []level
 	for _, ld := range loads {
 		objs := ld.settle(e)
+		if err := req.work(len(objs) * ld.kid.width); err != nil {
+			return nil, err
+		}
 		e.noteViews(ctx, req, objs)
 		if len(objs) > 0 {
 			next = append(next, level{objs, ld.kid.sels})
@@ -265,10 +269,31 @@ func (e *Engine) build(oc *graphql.OperationContext, req *request, sel ast.Selec
 			p.bits |= e.compile(oc, req, f.Selections, fp.elem).bits
 		}
 		if loader := e.loaders[typ+"."+f.Name]; loader != nil {
-			p.kids = append(p.kids, &kid{field: f, loader: loader, guard: t.view | fp.bit, sels: e.below(oc, f)})
+			p.kids = append(p.kids, &kid{field: f, loader: loader, guard: t.view | fp.bit, sels: e.below(oc, f), width: e.weigh(f.Selections)})
 		}
 	}
 	return p
+}
+
+// weigh counts the fields of a selection, without what stands below children that are loaded apart. The front door bounds
+// how many fields a document has, fragments written out.
+func (e *Engine) weigh(sel ast.SelectionSet) (n int) {
+	for _, s := range sel {
+		switch s := s.(type) {
+		case *ast.Field:
+			n++
+			if s.ObjectDefinition == nil || e.loaders[s.ObjectDefinition.Name+"."+s.Name] == nil {
+				n += e.weigh(s.SelectionSet)
+			}
+		case *ast.InlineFragment:
+			n += e.weigh(s.SelectionSet)
+		case *ast.FragmentSpread:
+			if s.Definition != nil {
+				n += e.weigh(s.Definition.SelectionSet)
+			}
+		}
+	}
+	return n
 }
 
 // below returns the selections that stand on the objects of a field: its own, or for a connection those of edges.node.
@@ -349,6 +374,9 @@ func (e *Engine) ask(ctx context.Context, a asking) error {
 		}
 	}
 	e.asked.Add(int64(len(qs)))
+	if err := requestOf(ctx).work(len(qs)); err != nil {
+		return err
+	}
 	got, err := e.Can(ctx, ActorFrom(ctx), qs...)
 	if err != nil {
 		return err

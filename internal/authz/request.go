@@ -3,6 +3,7 @@ package authz
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type request struct {
 	order    []refusalKey
 	viewed   map[domain.AccountID]map[string]bool // what staff looked at
 	objects  int                                  // that were loaded so far
+	worked   int                                  // fields and questions, see maxWork
 }
 
 // maxObjects is how many objects one operation may load. Lists within lists multiply: a short query could ask for millions.
@@ -36,6 +38,23 @@ const maxObjects = 50_000
 
 // errTooManyObjects ends an operation as a whole.
 var errTooManyObjects = domain.Invalid("", "This operation leads to more than 50,000 objects: ask for smaller pages, or for less at a time.")
+
+// maxWork is how many fields one operation may answer and questions it may ask, below the objects that it loads. A page of
+// 100 objects with 50 fields each is 5,000.
+const maxWork = 300_000
+
+// errTooMuchWork ends an operation as a whole.
+var errTooMuchWork = domain.Invalid("", "This operation asks for more than 300,000 fields in all: ask for smaller pages, or for fewer fields.")
+
+// work counts what an operation asks and answers, and ends it when it is too much.
+func (r *request) work(n int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.worked += n; r.worked > maxWork {
+		return errTooMuchWork
+	}
+	return nil
+}
 
 // spend counts objects that an operation has loaded, and ends it when they are too many.
 func spend(ctx context.Context, objects int) error {
@@ -74,10 +93,23 @@ func (r *request) refuse(fc *graphql.FieldContext, permission, reason string) {
 	k := refusalKey{fc.Object, fc.Field.Name}
 	if have := r.refusals[k]; have != nil {
 		have.count++
+		if path := fc.Path(); slices.CompareFunc(path, have.path, comparePaths) < 0 {
+			have.path = path // fields are resolved side by side: the first of the answer is named, whoever came first
+		}
 		return
 	}
 	r.refusals[k] = &refusal{permission: permission, reason: reason, path: fc.Path(), count: 1}
 	r.order = append(r.order, k)
+}
+
+// comparePaths orders two steps of a path: list places by number, all else by name.
+func comparePaths(a, b ast.PathElement) int {
+	i, isIndex := a.(ast.PathIndex)
+	j, alsoIndex := b.(ast.PathIndex)
+	if isIndex && alsoIndex {
+		return cmp.Compare(i, j)
+	}
+	return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
 }
 
 // errors returns one FORBIDDEN for each type and field that was refused.

@@ -32,7 +32,7 @@ func TestDo_AuthorisesUnderTheLock(t *testing.T) {
 		})
 		both.Go(func() {
 			<-start
-			for {
+			for range 1000 {
 				_, err := permissions(m.Actor, x, billing).do(t.Context(), p.Changes, nil)
 				if err != nil {
 					if domain.CodeOf(err) != domain.CodeForbidden {

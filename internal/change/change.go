@@ -48,7 +48,8 @@ type Options struct {
 	Writer Writer
 	Log    *slog.Logger
 	Now    func() time.Time
-	// ApplyTimeout bounds how long a caller waits for the second half of a change before AUTHZ_PENDING.
+	// ApplyTimeout, and a millisecond more for each relationship, bounds how long a caller waits for the second half of a
+	// change before AUTHZ_PENDING.
 	ApplyTimeout time.Duration
 }
 
@@ -157,7 +158,11 @@ func (e *Engine) await(ctx context.Context, id domain.ChangeID) error {
 // complete applies entries, in order, and then gives every scope that they touch a new generation. It goes on when the
 // caller has left, for as long as a caller would wait.
 func (e *Engine) complete(ctx context.Context, entries []store.OutboxEntry) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.ApplyTimeout)
+	timeout := e.ApplyTimeout
+	for _, entry := range entries {
+		timeout += time.Duration(len(entry.Updates)) * time.Millisecond // else a large import would never be applied in one go
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	var ids []domain.ChangeID
 	var scopes []string
@@ -224,7 +229,31 @@ func (e *Engine) pending(ctx context.Context, scope string) (entries []store.Out
 	return entries, err
 }
 
-// Drain applies everything that is pending, for start-up and for Run.
+// Settle gives every scope of a pending change a new generation and marks the changes as applied, without writing them.
+// It is for a SpiceDB that was just filled from the rows, which hold every committed change; nothing else may run yet.
+func (e *Engine) Settle(ctx context.Context) error {
+	return e.DB.Update(ctx, func(tx *store.Tx) error {
+		for {
+			entries, err := tx.PendingOutbox(ctx, "", 10)
+			if err != nil || len(entries) == 0 {
+				return err
+			}
+			var ids []domain.ChangeID
+			var scopes []string
+			for _, entry := range entries {
+				ids, scopes = append(ids, entry.ID), append(scopes, entry.Scopes...)
+			}
+			if _, err := tx.BumpGenerations(ctx, scopes); err != nil {
+				return err
+			}
+			if err := tx.MarkApplied(ctx, ids, e.Now()); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// Drain applies everything that is pending, for Run and after an import.
 func (e *Engine) Drain(ctx context.Context) error {
 	for {
 		var pending []store.OutboxEntry

@@ -237,6 +237,7 @@ type Job struct {
 	Person     Person // with whose rights the job is done
 	ActorName  string
 	Scope      Scope
+	TokenID    APITokenID // set when an API token started it; the job ends with the token
 	Request    string
 	Reason     string
 	Done       int // rows done
@@ -265,6 +266,7 @@ type ImportProblem struct {
 // Mail is a message that waits to be sent or was sent.
 type Mail struct {
 	ID        MailID
+	Actor     string // who caused it, for example "user:ID"
 	To        string
 	Subject   string
 	Text      string

@@ -79,5 +79,5 @@ func Unauthenticated() *Error {
 
 // Unavailable returns an UNAVAILABLE: a part that is needed to decide does not answer. The caller may try again.
 func Unavailable(part string, err error) *Error {
-	return &Error{Code: CodeUnavailable, Message: "The " + part + " does not answer at present. Nothing was changed; try again in a moment.", Err: err}
+	return &Error{Code: CodeUnavailable, Message: "The " + part + " does not answer at present: try again in a moment.", Err: err}
 }

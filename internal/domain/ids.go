@@ -54,5 +54,6 @@ func ParseGlobalID(s string) (typ, id string, ok bool) {
 		return "", "", false
 	}
 	typ, id, ok = strings.Cut(string(b), ":")
-	return typ, id, ok && id != "" && strings.Trim(id, "0123456789abcdefghijklmnopqrstuvwxyz") == ""
+	// Besides NewID's ids there are those of API tokens, whose 16 characters stand in the token's text.
+	return typ, id, ok && (ValidID(id) || len(id) == 16 && strings.Trim(id, "234567abcdefghijklmnopqrstuvwxyz") == "")
 }

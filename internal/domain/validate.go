@@ -27,14 +27,23 @@ func CheckText(field, s string, least, most int) error {
 	switch {
 	case !utf8.ValidString(s):
 		return Invalid(field, "This is not valid UTF-8 text.")
-	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' }):
-		return Invalid(field, "Control characters are not allowed here: take them out.")
+	case strings.ContainsFunc(s, invisible):
+		return Invalid(field, "Control characters and invisible ones are not allowed here: take them out.")
 	case n < least && least == 1:
 		return Invalid(field, "This must not be empty.")
 	case n < least || n > most:
 		return Invalid(field, fmt.Sprintf("This must have %d to %d characters; it has %d.", least, most, n))
 	}
 	return nil
+}
+
+// invisible reports whether a character shows nothing, or turns around what is shown. Joiners are letters of some scripts.
+func invisible(r rune) bool {
+	switch r {
+	case '\n', '\t', '\r', '\u200C', '\u200D':
+		return false
+	}
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // CheckLine is CheckText for a text of one line.

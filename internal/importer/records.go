@@ -140,6 +140,7 @@ func opened(rec *record, line int) string {
 
 // tooLong notes the fault; the record can be read on.
 func (c *scanner) tooLong(rec *record, n int) {
+	rec.blank = false // its other fields may be
 	rec.fault = &fault{aligned: true, field: rec.count, message: fmt.Sprintf("The field is %d bytes long; at most %s are allowed.", n, size(int64(c.maxBytes))), mend: "Shorten it, or look for a quote that is missing on this line."}
 }
 

@@ -114,18 +114,14 @@ func (s *Service) createToken(ctx context.Context, tx *change.Tx, t domain.APITo
 }
 
 func (s *Service) roomForToken(ctx context.Context, tx *change.Tx, p domain.Person) error {
-	have, err := tx.TokensOfPerson(ctx, p)
-	if err != nil {
+	usable, made, err := tx.CountTokens(ctx, p, tx.Now(), tx.Now().Add(-day))
+	switch {
+	case err != nil:
 		return err
-	}
-	n := 0
-	for _, t := range have {
-		if t.Usable(tx.Now()) {
-			n++
-		}
-	}
-	if n >= maxTokens {
+	case usable >= maxTokens:
 		return domain.Conflict("", "There are 100 tokens that still count: revoke one first.")
+	case made >= 2*maxTokens:
+		return &domain.Error{Code: domain.CodeRateLimited, Message: "200 tokens were made within a day: go on tomorrow."}
 	}
 	return nil
 }

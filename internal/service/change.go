@@ -29,6 +29,17 @@ func checkKey(key string) error {
 	return domain.CheckLine("idempotencyKey", key, 1, 100)
 }
 
+// Repeats reports whether the actor has used an idempotency key before.
+func (s *Service) Repeats(ctx context.Context, actor domain.Actor, key string) (bool, error) {
+	found := false
+	err := s.DB.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.IdempotentResult(ctx, actor.Person.String(), key)
+		found = err == nil
+		return missing(err)
+	})
+	return found, err
+}
+
 // withID makes the object a part of what a repetition under the same idempotency key must equal.
 func withID(id, input any) any { return []any{id, input} }
 

@@ -197,14 +197,17 @@ func (s *Service) EditContact(ctx context.Context, actor domain.Actor, id domain
 	plain := ContactChange{IdempotencyKey: in.IdempotencyKey}
 	return s.editContact(ctx, actor, id, plain, relation.EditContact, relation.EditContact, in, func(ctx context.Context, tx *change.Tx, c *domain.Contact, d *diff) error {
 		ref := contactRef(*c)
-		for permission, given := range map[string]bool{
-			relation.EditContactName:    in.FirstName != nil || in.LastName != nil,
-			relation.EditContactEmail:   in.Email != nil,
-			relation.EditContactPhone:   in.Phone != nil,
-			relation.EditMessageChoices: in.OptOuts != nil,
+		for _, part := range []struct {
+			permission string
+			given      bool
+		}{
+			{relation.EditContactName, in.FirstName != nil || in.LastName != nil},
+			{relation.EditContactEmail, in.Email != nil},
+			{relation.EditContactPhone, in.Phone != nil},
+			{relation.EditMessageChoices, in.OptOuts != nil},
 		} {
-			if given {
-				if err := tx.Require(ctx, ask(ref, permission)); err != nil {
+			if part.given {
+				if err := tx.Require(ctx, ask(ref, part.permission)); err != nil {
 					return err
 				}
 			}
@@ -241,13 +244,7 @@ func (s *Service) changeEmail(ctx context.Context, tx *change.Tx, c *domain.Cont
 	if err := domain.CheckEmail("email", email); err != nil {
 		return err
 	}
-	other, err := tx.ContactByEmail(ctx, c.AccountID, email)
-	if err == nil && other.ID != c.ID {
-		return duplicate(&store.DuplicateError{Constraint: store.ConstraintContactEmail})
-	}
-	if err := missing(err); err != nil {
-		return err
-	}
+	// Whether another contact has the address is told to who has confirmed it, not to everybody who tries one.
 	for _, kind := range []domain.LinkKind{domain.LinkInvitation, domain.LinkConfirmEmail} {
 		if err := tx.VoidLinks(ctx, c.ID, kind, tx.Now()); err != nil {
 			return err

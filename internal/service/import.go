@@ -34,7 +34,7 @@ func (s *Service) ImportAccounts(ctx context.Context, actor domain.Actor, in Imp
 
 // ImportNow imports at once and returns the finished job; progress, if not nil, is told how many rows are done.
 func (s *Service) ImportNow(ctx context.Context, actor domain.Actor, in ImportFiles, progress func(done, total int)) (domain.Job, error) {
-	res, err := s.queueImport(ctx, actor, in, false)
+	res, err := s.queueImport(ctx, actor, in, len(actor.Staff) > 0)
 	if err != nil {
 		return domain.Job{}, err
 	}
@@ -44,7 +44,7 @@ func (s *Service) ImportNow(ctx context.Context, actor domain.Actor, in ImportFi
 func (s *Service) queueImport(ctx context.Context, actor domain.Actor, in ImportFiles, needsRequest bool) (change.Result, error) {
 	job := domain.Job{
 		ID: domain.NewID[domain.JobID](), Kind: "import_accounts", State: domain.JobQueued, DryRun: in.DryRun, Invite: in.Invite,
-		Person: actor.Person, ActorName: actor.Name, Scope: actor.Scope,
+		Person: actor.Person, ActorName: actor.Name, Scope: actor.Scope, TokenID: actor.TokenID,
 	}
 	if in.StaffRequest != nil {
 		job.Request, job.Reason = in.StaffRequest.Reference, in.StaffRequest.Reason
@@ -82,7 +82,9 @@ func (s *Service) mayImport(ctx context.Context, tx *change.Tx, in ImportFiles) 
 			return err
 		}
 		if len(contacts) == 0 && len(actor.Staff) == 0 {
-			return domain.Forbidden(relation.AddContact, "contact_of_no_account")
+			err := domain.Forbidden(relation.AddContact, "contact_of_no_account")
+			err.Message = "You are a contact of no account, so there is none that you could import contacts for."
+			return err
 		}
 		tx.AuthorisedBy("a place on an account; each row is asked for when the job runs")
 	}
@@ -120,6 +122,7 @@ func (s *Service) RunJobs(ctx context.Context) {
 	}
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
+	tries := map[domain.JobID]int{}
 	for {
 		var job domain.Job
 		err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
@@ -128,7 +131,12 @@ func (s *Service) RunJobs(ctx context.Context) {
 		})
 		if err == nil {
 			if _, err = s.runJob(ctx, job.ID, nil); err == nil {
+				delete(tries, job.ID)
 				continue
+			}
+			if tries[job.ID]++; tries[job.ID] >= maxTries {
+				delete(tries, job.ID)
+				err = errors.Join(err, s.giveUp(ctx, job.ID))
 			}
 		}
 		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
@@ -141,6 +149,27 @@ func (s *Service) RunJobs(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// maxTries is how often a job is tried that cannot be decided, at least ten seconds apart, before the next has its turn.
+const maxTries = 30
+
+// giveUp fails a job that could not be decided, unless its rows are in and only wait to become effective.
+func (s *Service) giveUp(ctx context.Context, id domain.JobID) error {
+	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		job, err := tx.Job(ctx, id)
+		if err != nil || job.Done > 0 {
+			return err
+		}
+		job.State, job.FinishedAt = domain.JobFailed, s.Now().UTC()
+		job.Problems = []domain.ImportProblem{{
+			File: fileContacts, Line: 1, Message: "This import could not be decided: a part of the server did not answer, again and again.", Mend: "Import again later.",
+		}}
+		if err := tx.DeleteJobFiles(ctx, id); err != nil {
+			return err
+		}
+		return tx.UpdateJob(ctx, job)
+	})
 }
 
 // runJob carries a job to its end. An error means that it could not be decided, and the job will be tried again; a job

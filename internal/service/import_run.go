@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type importRun struct {
 	accounts map[string]*importAccount // by store.NameKey
 	order    []*importAccount
 	problems []domain.ImportProblem
+	misread  bool // a line of the accounts file could not be understood
 	contacts []domain.Contact
 	links    []domain.Link
 	mails    []domain.Mail
@@ -61,6 +63,7 @@ func (r *importRun) run(ctx context.Context) error {
 		return err
 	}
 	r.plan, r.problems = plan, problems
+	r.misread = slices.ContainsFunc(problems, func(p domain.ImportProblem) bool { return p.File == fileAccounts })
 	r.job.Total = len(plan.Accounts) + len(plan.Contacts)
 	actor, err := r.actor(ctx)
 	if err != nil {
@@ -71,11 +74,17 @@ func (r *importRun) run(ctx context.Context) error {
 	}
 	req := change.Request{Actor: actor, Operation: "import_accounts", Scopes: r.scopes()}
 	_, err = r.s.do(ctx, req, r.apply)
+	if err := r.recordViews(ctx, actor); err != nil {
+		return err
+	}
 	switch {
 	case errors.Is(err, errRollback) && len(r.problems) > 0:
 		r.fail(r.problems)
 		return nil
 	case errors.Is(err, errRollback):
+		return nil
+	case domain.CodeOf(err) == domain.CodeUnauthenticated:
+		r.fail([]domain.ImportProblem{{File: fileContacts, Line: 1, Message: "The API token that started this import has ended.", Mend: "Start it again with one that counts."}})
 		return nil
 	case err != nil:
 		return err
@@ -85,7 +94,27 @@ func (r *importRun) run(ctx context.Context) error {
 	return nil
 }
 
+// recordViews writes into the audit log of each account that exists what an import by staff tells of it, a dry run too.
+func (r *importRun) recordViews(ctx context.Context, actor domain.Actor) error {
+	if len(actor.Staff) == 0 {
+		return nil
+	}
+	viewed := map[domain.AccountID][]string{}
+	for _, a := range r.accounts {
+		if !a.isNew && a.can[relation.ViewAccount] {
+			viewed[a.ID] = []string{relation.ViewContacts, relation.ViewContactDetails}
+		}
+	}
+	if len(viewed) == 0 {
+		return nil
+	}
+	return r.s.RecordViews(ctx, actor, "importAccounts", viewed)
+}
+
 func (r *importRun) fail(problems []domain.ImportProblem) {
+	slices.SortStableFunc(problems, func(a, b domain.ImportProblem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) // those beside the rows were found last
+	})
 	r.job.State, r.job.Problems = domain.JobFailed, problems
 	r.job.Summary = domain.ImportSummary{}
 }
@@ -109,7 +138,7 @@ func (r *importRun) actor(ctx context.Context) (domain.Actor, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		actor, err = domain.Actor{Person: r.job.Person, Name: r.job.ActorName}, nil
 	}
-	actor.Scope = r.job.Scope
+	actor.Scope, actor.TokenID = r.job.Scope, r.job.TokenID
 	return actor, err
 }
 
@@ -147,7 +176,7 @@ func (r *importRun) resolve(ctx context.Context) error {
 }
 
 func (r *importRun) scopes() []string {
-	out := []string{change.GlobalScope}
+	var out []string
 	for _, a := range r.accounts {
 		out = append(out, string(a.ID))
 	}
@@ -184,6 +213,9 @@ func (r *importRun) apply(ctx context.Context, tx *change.Tx) (change.Result, er
 			r.job.Summary.AccountsUnchanged++
 		}
 	}
+	if err := r.fits(ctx); err != nil {
+		return change.Result{}, err
+	}
 	if len(r.problems) > 0 || r.job.DryRun {
 		return change.Result{}, errRollback
 	}
@@ -193,6 +225,22 @@ func (r *importRun) apply(ctx context.Context, tx *change.Tx) (change.Result, er
 	// The job knows from here on that its rows are in, should the process end before they are effective.
 	r.job.Done = r.job.Total
 	return change.Result{}, tx.UpdateJob(ctx, *r.job)
+}
+
+// fits refuses an import that leads to more relationships than this installation bears.
+func (r *importRun) fits(ctx context.Context) error {
+	room, err := r.s.Room(ctx)
+	if err != nil {
+		return domain.Unavailable("authorization service", err)
+	}
+	n := len(r.order)
+	for _, c := range r.contacts {
+		n += len(relation.OfContact(c))
+	}
+	if n > room {
+		r.problem(fileContacts, 1, "", fmt.Sprintf("This import leads to %d relationships, and there is room for %d: SpiceDB runs in memory here.", n, max(room, 0)), "Import less, or move to PostgreSQL.")
+	}
+	return nil
 }
 
 // refuse turns a refusal of the whole import into a problem of the job; any other error stays one.
@@ -265,6 +313,9 @@ func (r *importRun) read(ctx context.Context, tx *change.Tx) error {
 // check looks at one contact's row: is it there already, may it be added, and does it fit what is there.
 func (r *importRun) check(tx *change.Tx, row importer.Contact) {
 	a := r.accounts[store.NameKey(row.Account)]
+	if a == nil && r.misread {
+		return // it may be the one whose own line has a fault
+	}
 	if a == nil || (!a.isNew && !a.can[relation.ViewAccount]) {
 		r.problem(fileContacts, row.Line, "", "There is no account "+row.Account+", or you may not see it.", "Correct the company's name, or add the account to the accounts file.")
 		return

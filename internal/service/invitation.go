@@ -49,6 +49,9 @@ func (s *Service) askToConfirm(ctx context.Context, tx *change.Tx, c domain.Cont
 }
 
 func (s *Service) send(ctx context.Context, tx *change.Tx, c domain.Contact, le letter) error {
+	if err := s.mayMail(ctx, tx, le.to); err != nil {
+		return err
+	}
 	if err := tx.VoidLinks(ctx, c.ID, le.kind, tx.Now()); err != nil {
 		return err
 	}
@@ -59,6 +62,26 @@ func (s *Service) send(ctx context.Context, tx *change.Tx, c domain.Contact, le 
 	return tx.InsertMail(ctx, m)
 }
 
+// How many mails one person may cause in a day, and one address may get: this server is nobody's way to fill a mailbox.
+// Imports are not counted.
+const (
+	mailsCaused   = 200
+	mailsReceived = 10
+)
+
+func (s *Service) mayMail(ctx context.Context, tx *change.Tx, to string) error {
+	caused, received, err := tx.CountMails(ctx, tx.Actor().Person.String(), to, tx.Now().Add(-day))
+	switch {
+	case err != nil:
+		return err
+	case caused >= mailsCaused:
+		return &domain.Error{Code: domain.CodeRateLimited, Message: "You have had 200 mails sent within a day: go on tomorrow, or import the contacts."}
+	case received >= mailsReceived:
+		return &domain.Error{Code: domain.CodeRateLimited, Message: "Ten mails went to this address within a day: go on tomorrow."}
+	}
+	return nil
+}
+
 // linkMail makes a link with a new secret, and the mail that carries it.
 func (s *Service) linkMail(tx *change.Tx, c domain.Contact, le letter) (domain.Link, domain.Mail) {
 	secret, hash := newSecret()
@@ -67,7 +90,7 @@ func (s *Service) linkMail(tx *change.Tx, c domain.Contact, le letter) (domain.L
 	u.Fragment = map[domain.LinkKind]string{domain.LinkInvitation: "invitation=", domain.LinkConfirmEmail: "confirm="}[le.kind] + secret
 	l := domain.Link{ID: domain.NewID[domain.LinkID](), Kind: le.kind, ContactID: c.ID, Email: le.to, Hash: hash, CreatedAt: tx.Now(), ExpiresAt: until}
 	m := domain.Mail{
-		ID: domain.NewID[domain.MailID](), To: le.to, Subject: le.subject, CreatedAt: tx.Now(), NextTry: tx.Now(),
+		ID: domain.NewID[domain.MailID](), Actor: tx.Actor().Person.String(), To: le.to, Subject: le.subject, CreatedAt: tx.Now(), NextTry: tx.Now(),
 		Text: le.text + u.String() + "\n\nIt works once, until " + until.Format("2 January 2006 15:04 UTC") + ". If you did not expect this, do nothing.\n",
 	}
 	return l, m
@@ -179,8 +202,11 @@ func (s *Service) useLink(ctx context.Context, actor domain.Actor, secret, idemp
 	return s.do(ctx, req, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
 		tx.AuthorisedBy("the secret of a mailed link")
 		l, err := tx.LinkByHash(ctx, hash)
-		if err != nil || l.Kind != kind || !l.Open(tx.Now()) {
-			return change.Result{}, errors.Join(badLink(), missing(err))
+		if err := missing(err); err != nil {
+			return change.Result{}, err
+		}
+		if l.Kind != kind || !l.Open(tx.Now()) {
+			return change.Result{}, badLink()
 		}
 		if err := tx.Touch(ctx, l.ContactID); err != nil {
 			return change.Result{}, err

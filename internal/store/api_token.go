@@ -73,10 +73,19 @@ func (tx *Tx) APITokens(ctx context.Context, ids []domain.APITokenID) (map[domai
 	return mapOf(rows, func(r apiTokenRow) (domain.APITokenID, domain.APIToken) { return r.ID, r.domain() }), tx.fail("API tokens", err)
 }
 
-// TokensOfPerson returns the tokens of a person, of whatever state, newest first; the newest MaxPage of them.
+// CountTokens counts the tokens of a person that can be used at now, and those made after since, of whatever state.
+func (tx *Tx) CountTokens(ctx context.Context, p domain.Person, now, since time.Time) (usable, made int64, err error) {
+	count := func() *bun.SelectQuery { return wherePerson(tx.idb.NewSelect().Model((*apiTokenRow)(nil)), p) }
+	if usable, err = count().Where("revoked_at IS NULL AND expires_at > ?", millis{now}).Count(ctx); err == nil {
+		made, err = count().Where("created_at > ?", millis{since}).Count(ctx)
+	}
+	return usable, made, tx.fail("count tokens", err)
+}
+
+// TokensOfPerson returns the tokens of a person: those that were not revoked first, each of both newest first; MaxPage at most.
 func (tx *Tx) TokensOfPerson(ctx context.Context, p domain.Person) ([]domain.APIToken, error) {
 	var rows []apiTokenRow
-	err := wherePerson(tx.idb.NewSelect().Model(&rows), p).OrderExpr("created_at DESC, id").Limit(MaxPage).Scan(ctx)
+	err := wherePerson(tx.idb.NewSelect().Model(&rows), p).OrderExpr("CASE WHEN revoked_at IS NULL THEN 0 ELSE 1 END, created_at DESC, id").Limit(MaxPage).Scan(ctx)
 	return domainOf(rows, apiTokenRow.domain), tx.fail("tokens of person", err)
 }
 
@@ -112,11 +121,11 @@ func (tx *Tx) TouchAPIToken(ctx context.Context, id domain.APITokenID, now time.
 	return tx.fail("touch API token", err)
 }
 
-// EachAPIToken calls fn for every token that is not revoked, in the order of their ids, and ends at its first error.
+// EachAPIToken calls fn for every token, in the order of their ids, and ends at its first error.
 func (tx *Tx) EachAPIToken(ctx context.Context, fn func(domain.APIToken) error) error {
 	next := func(after string) ([]domain.APIToken, error) {
 		var rows []apiTokenRow
-		err := tx.idb.NewSelect().Model(&rows).Where("id > ? AND revoked_at IS NULL", after).OrderExpr("id").Limit(MaxPage).Scan(ctx)
+		err := tx.idb.NewSelect().Model(&rows).Where("id > ?", after).OrderExpr("id").Limit(MaxPage).Scan(ctx)
 		return domainOf(rows, apiTokenRow.domain), tx.fail("each API token", err)
 	}
 	return each(next, func(t domain.APIToken) string { return string(t.ID) }, fn)

@@ -37,6 +37,7 @@ type jobRow struct {
 	PersonID   string                  `bun:"person_id"`
 	ActorName  string                  `bun:"actor_name"`
 	Scope      jsonText[scopeText]     `bun:"scope"`
+	TokenID    domain.APITokenID       `bun:"token_id"`
 	Request    string                  `bun:"request"`
 	Reason     string                  `bun:"reason"`
 	Done       int                     `bun:"done"`
@@ -50,7 +51,7 @@ type jobRow struct {
 func jobRowOf(j domain.Job) jobRow {
 	row := jobRow{
 		ID: j.ID, Kind: j.Kind, State: j.State, DryRun: j.DryRun, Invite: j.Invite, PersonKind: j.Person.Kind, PersonID: j.Person.ID,
-		ActorName: j.ActorName, Scope: jsonText[scopeText]{scopeText(j.Scope)}, Request: j.Request, Reason: j.Reason, Done: j.Done, Total: j.Total,
+		ActorName: j.ActorName, Scope: jsonText[scopeText]{scopeText(j.Scope)}, TokenID: j.TokenID, Request: j.Request, Reason: j.Reason, Done: j.Done, Total: j.Total,
 		Summary: jsonText[summaryText]{summaryText(j.Summary)}, CreatedAt: millis{j.CreatedAt}, FinishedAt: millis{j.FinishedAt},
 	}
 	for _, p := range j.Problems {
@@ -62,7 +63,7 @@ func jobRowOf(j domain.Job) jobRow {
 func (r jobRow) domain() domain.Job {
 	j := domain.Job{
 		ID: r.ID, Kind: r.Kind, State: r.State, DryRun: r.DryRun, Invite: r.Invite, Person: domain.Person{Kind: r.PersonKind, ID: r.PersonID},
-		ActorName: r.ActorName, Scope: domain.Scope(r.Scope.V), Request: r.Request, Reason: r.Reason, Done: r.Done, Total: r.Total,
+		ActorName: r.ActorName, Scope: domain.Scope(r.Scope.V), TokenID: r.TokenID, Request: r.Request, Reason: r.Reason, Done: r.Done, Total: r.Total,
 		Summary: domain.ImportSummary(r.Summary.V), CreatedAt: r.CreatedAt.Time, FinishedAt: r.FinishedAt.Time,
 	}
 	for _, p := range r.Problems.V {

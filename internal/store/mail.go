@@ -15,6 +15,7 @@ type mailRow struct {
 	ID        domain.MailID `bun:"id,pk"`
 	Email     string        `bun:"email"`
 	EmailKey  string        `bun:"email_key"`
+	Actor     string        `bun:"actor"`
 	Subject   string        `bun:"subject"`
 	Text      string        `bun:"text"`
 	CreatedAt millis        `bun:"created_at"`
@@ -30,14 +31,14 @@ func mailRowOf(m domain.Mail) mailRow {
 		next = m.CreatedAt
 	}
 	return mailRow{
-		ID: m.ID, Email: m.To, EmailKey: EmailKey(m.To), Subject: m.Subject, Text: m.Text, CreatedAt: millis{m.CreatedAt},
+		ID: m.ID, Email: m.To, EmailKey: EmailKey(m.To), Actor: m.Actor, Subject: m.Subject, Text: m.Text, CreatedAt: millis{m.CreatedAt},
 		SentAt: millis{m.SentAt}, Attempts: m.Attempts, NextTry: millis{next}, LastError: m.LastError,
 	}
 }
 
 func (r mailRow) domain() domain.Mail {
 	return domain.Mail{
-		ID: r.ID, To: r.Email, Subject: r.Subject, Text: r.Text, CreatedAt: r.CreatedAt.Time,
+		ID: r.ID, To: r.Email, Actor: r.Actor, Subject: r.Subject, Text: r.Text, CreatedAt: r.CreatedAt.Time,
 		SentAt: r.SentAt.Time, Attempts: r.Attempts, NextTry: r.NextTry.Time, LastError: r.LastError,
 	}
 }
@@ -62,11 +63,19 @@ func (tx *Tx) DueMails(ctx context.Context, now time.Time, limit int) ([]domain.
 	return domainOf(rows, mailRow.domain), tx.fail("due mails", err)
 }
 
-// UpdateMail records a try to send: every column but id, address and creation time.
+// UpdateMail records a try to send: every column but id, address, actor and creation time.
 func (tx *Tx) UpdateMail(ctx context.Context, m domain.Mail) error {
 	row := mailRowOf(m)
-	res, err := tx.idb.NewUpdate().Model(&row).ExcludeColumn("email", "email_key", "created_at").WherePK().Exec(ctx)
+	res, err := tx.idb.NewUpdate().Model(&row).ExcludeColumn("email", "email_key", "actor", "created_at").WherePK().Exec(ctx)
 	return tx.changed("update mail", res, err)
+}
+
+// CountMails counts the messages since that time that an actor caused, and those to an e-mail address.
+func (tx *Tx) CountMails(ctx context.Context, actor, email string, since time.Time) (caused, received int64, err error) {
+	if caused, err = tx.idb.NewSelect().Model((*mailRow)(nil)).Where("actor = ? AND created_at > ?", actor, millis{since}).Count(ctx); err == nil {
+		received, err = tx.idb.NewSelect().Model((*mailRow)(nil)).Where("email_key = ? AND created_at > ?", EmailKey(email), millis{since}).Count(ctx)
+	}
+	return caused, received, tx.fail("count mails", err)
 }
 
 // MailsTo returns the messages to an e-mail address, without regard to case, newest first, at most limit.

@@ -203,6 +203,7 @@ CREATE TABLE jobs (
   person_id   TEXT    NOT NULL,
   actor_name  TEXT    NOT NULL,
   scope       TEXT    NOT NULL,
+  token_id    TEXT    NOT NULL,
   request     TEXT    NOT NULL,
   reason      TEXT    NOT NULL,
   done        INTEGER NOT NULL,
@@ -226,6 +227,7 @@ CREATE TABLE mails (
   id         TEXT    NOT NULL PRIMARY KEY,
   email      TEXT    NOT NULL,
   email_key  TEXT    NOT NULL,
+  actor      TEXT    NOT NULL,
   subject    TEXT    NOT NULL,
   text       TEXT    NOT NULL,
   created_at INTEGER NOT NULL,
@@ -236,6 +238,7 @@ CREATE TABLE mails (
 ) STRICT;
 CREATE INDEX mails_due ON mails (next_try, id) WHERE sent_at IS NULL;
 CREATE INDEX mails_to ON mails (email_key, created_at);
+CREATE INDEX mails_by ON mails (actor, created_at);
 
 -- +goose Down
 
