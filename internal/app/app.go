@@ -69,7 +69,11 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 		return nil, errors.Join(err, dir.Close())
 	}
 	link := linkBase(cfg, a.listener.Addr())
-	if a.core, err = openCore(ctx, dir, coreOptions{log: o.Log, linkBase: link, demo: cfg.Demo, version: o.Version}); err != nil {
+	options := coreOptions{log: o.Log, linkBase: link, demo: cfg.Demo, version: o.Version}
+	if !cfg.Demo { // which sends no mail
+		options.mailsPerPerson, options.mailsPerAddress = cfg.MailsPerPerson, cfg.MailsPerAddress
+	}
+	if a.core, err = openCore(ctx, dir, options); err != nil {
 		return nil, err
 	}
 	a.simple("what lies behind the front door", a.core.Close)

@@ -47,6 +47,8 @@ type coreOptions struct {
 	linkBase *url.URL
 	demo     bool
 	version  string
+
+	mailsPerPerson, mailsPerAddress int
 }
 
 // openCore opens the data directory, which it takes over, and everything on top of it: the rows migrated, SpiceDB filled
@@ -101,6 +103,7 @@ func (c *core) wire(policy *authz.Policy, o coreOptions) {
 	c.changes = change.New(change.Options{DB: c.db, Authz: c.engine, Writer: c.spicedb, Log: o.log, Now: time.Now})
 	c.service = service.New(service.Options{
 		DB: c.db, Changes: c.changes, Authz: c.engine, Log: o.log, Now: time.Now, LinkBase: o.linkBase, Room: c.room,
+		MailsPerPerson: o.mailsPerPerson, MailsPerAddress: o.mailsPerAddress,
 		MailQueued: func() { c.mailQueued() },
 	})
 	c.schema = generated.NewExecutableSchema(resolvers.NewConfig(resolvers.Options{

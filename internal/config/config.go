@@ -34,6 +34,9 @@ type Config struct {
 	SMTPURL  string `group:"mail" name:"smtp-url" placeholder:"URL" help:"Server that sends the mail: smtp://user:password@host:587 (STARTTLS, required unless the host is loopback) or smtps://user:password@host:465. Without it mail stays queued. Prefer the environment or the file: other users of the machine can read flags."`
 	MailFrom string `group:"mail" placeholder:"ADDRESS" help:"Sender of the mail, such as Steward <steward@example.com>. Required with smtp-url."`
 
+	MailsPerPerson  int `group:"mail" placeholder:"N" help:"Most mails that one person may cause within a day, imports apart. The demo sends none and has no limit."`
+	MailsPerAddress int `group:"mail" placeholder:"N" help:"Most mails to one address within a day, imports apart."`
+
 	LogLevel  string `group:"logging" placeholder:"LEVEL" help:"Least severe messages that are logged: debug, info, warn or error."`
 	LogFormat string `group:"logging" placeholder:"FORMAT" help:"Form of the log on standard error: text or json."`
 
@@ -57,6 +60,8 @@ func (c *Config) SetDefaults() {
 	orDefault(&c.Listen, "127.0.0.1:8080")
 	orDefault(&c.Data, "./data")
 	orDefault(&c.ShutdownTimeout, 30*time.Second)
+	orDefault(&c.MailsPerPerson, 500)
+	orDefault(&c.MailsPerAddress, 20)
 	orDefault(&c.LogLevel, "info")
 	orDefault(&c.LogFormat, "text")
 	orDefault(&c.MaxBodyBytes, 128<<10)

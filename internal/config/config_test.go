@@ -90,13 +90,13 @@ func TestFlags_everySettingFromEverySource(t *testing.T) {
 		"oidc-issuer": "https://one.example.com,https://two.example.com", "oidc-audience": "one,two",
 		"smtp-url": "smtps://u:p@mail.example.com", "mail-from": "Steward <s@example.com>", "log-level": "debug", "log-format": "json",
 		"max-body-bytes": "1", "max-upload-bytes": "2", "max-tokens": "3", "max-depth": "4", "max-fields": "5", "max-aliases": "6",
-		"operation-timeout": "7s",
+		"operation-timeout": "7s", "mails-per-person": "8", "mails-per-address": "9",
 	}
 	want := config.Config{
 		Listen: "127.0.0.1:9", Data: "/srv/steward", Demo: true, PublicURL: "https://steward.example.com",
 		CORSOrigins: []string{"https://a.example.com", "https://b.example.com"}, ShutdownTimeout: 3 * time.Second,
 		OIDCIssuer: []string{"https://one.example.com", "https://two.example.com"}, OIDCAudience: []string{"one", "two"},
-		SMTPURL: "smtps://u:p@mail.example.com", MailFrom: "Steward <s@example.com>", LogLevel: "debug", LogFormat: "json",
+		SMTPURL: "smtps://u:p@mail.example.com", MailFrom: "Steward <s@example.com>", MailsPerPerson: 8, MailsPerAddress: 9, LogLevel: "debug", LogFormat: "json",
 		Limits: config.Limits{MaxBodyBytes: 1, MaxUploadBytes: 2, MaxTokens: 3, MaxDepth: 4, MaxFields: 5, MaxAliases: 6, OperationTimeout: 7 * time.Second},
 	}
 	var args []string

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"time"
 
 	"steward/internal/authz"
@@ -62,22 +63,20 @@ func (s *Service) send(ctx context.Context, tx *change.Tx, c domain.Contact, le 
 	return tx.InsertMail(ctx, m)
 }
 
-// How many mails one person may cause in a day, and one address may get: this server is nobody's way to fill a mailbox.
-// Imports are not counted.
-const (
-	mailsCaused   = 200
-	mailsReceived = 10
-)
-
+// mayMail holds how many mails one person may cause within a day, and one address may get: this server is nobody's way to
+// fill a mailbox. What imports send is bounded by who may import.
 func (s *Service) mayMail(ctx context.Context, tx *change.Tx, to string) error {
+	if s.MailsPerPerson == 0 && s.MailsPerAddress == 0 {
+		return nil
+	}
 	caused, received, err := tx.CountMails(ctx, tx.Actor().Person.String(), to, tx.Now().Add(-day))
 	switch {
 	case err != nil:
 		return err
-	case caused >= mailsCaused:
-		return &domain.Error{Code: domain.CodeRateLimited, Message: "You have had 200 mails sent within a day: go on tomorrow, or import the contacts."}
-	case received >= mailsReceived:
-		return &domain.Error{Code: domain.CodeRateLimited, Message: "Ten mails went to this address within a day: go on tomorrow."}
+	case s.MailsPerPerson > 0 && caused >= int64(s.MailsPerPerson):
+		return &domain.Error{Code: domain.CodeRateLimited, Message: fmt.Sprintf("You have had %d mails sent within a day: go on tomorrow, or import the contacts.", caused)}
+	case s.MailsPerAddress > 0 && received >= int64(s.MailsPerAddress):
+		return &domain.Error{Code: domain.CodeRateLimited, Message: fmt.Sprintf("%d mails went to this address within a day: go on tomorrow.", received)}
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ type Options struct {
 	Now     func() time.Time
 	// LinkBase is where mailed links lead: the token is put behind "#invitation=" or "#confirm=".
 	LinkBase *url.URL
+	// MailsPerPerson is how many mails a person may cause within a day, MailsPerAddress how many go to one address; 0: any.
+	MailsPerPerson, MailsPerAddress int
 	// Room is how many more relationships an import may bring.
 	Room func(ctx context.Context) (int, error)
 	// MailQueued is called after a change has put mail into the outbox, so that it leaves at once.

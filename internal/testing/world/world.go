@@ -80,7 +80,7 @@ func New(t testing.TB, opts ...Option) *World {
 		opt(&o)
 	}
 	w := &World{Dir: t.TempDir(), provider: newProvider(t), people: map[string]Person{}, lenient: o.lenient}
-	cfg := config.Config{Listen: "127.0.0.1:0", Data: w.Dir, OIDCIssuer: []string{w.provider.url}, OIDCAudience: []string{audience}}
+	cfg := config.Config{Listen: "127.0.0.1:0", Data: w.Dir, OIDCIssuer: []string{w.provider.url}, OIDCAudience: []string{audience}, MailsPerPerson: 1 << 20, MailsPerAddress: 1 << 20}
 	if o.config != nil {
 		o.config(&cfg)
 	}
