@@ -37,6 +37,14 @@ func (a *authenticator) authenticate(r *http.Request) (context.Context, error) {
 	return authz.WithActor(r.Context(), actor), nil
 }
 
+// callerOf names the person who calls, whatever they signed in with.
+func callerOf(ctx context.Context) string {
+	if actor := authz.ActorFrom(ctx); !actor.Anonymous() {
+		return actor.Person.String()
+	}
+	return ""
+}
+
 func (a *authenticator) signIn(ctx context.Context, token string) (domain.Actor, error) {
 	if identity.IsAPIToken(token) {
 		id, hash, ok := identity.ParseAPIToken(token)

@@ -22,6 +22,7 @@ type Config struct {
 	MaxAliases    int // of one operation, counted like fields; default 100
 	MaxDirectives int // of one operation, counted like fields; default 100
 	MaxOperations int // in one document, of which one runs; default 50
+	MaxConcurrent int // operations of one signed-in caller at a time; default 16
 
 	OperationTimeout time.Duration // for validating and executing one operation; default 10 s
 	HeaderTimeout    time.Duration // until the last header has come; default 5 s
@@ -50,6 +51,7 @@ func (c *Config) SetDefaults() {
 	orDefault(&c.MaxAliases, 100)
 	orDefault(&c.MaxDirectives, 100)
 	orDefault(&c.MaxOperations, 50)
+	orDefault(&c.MaxConcurrent, 16)
 	orDefault(&c.OperationTimeout, 10*time.Second)
 	orDefault(&c.HeaderTimeout, 5*time.Second)
 	orDefault(&c.ReadTimeout, 30*time.Second)
@@ -82,6 +84,7 @@ func (c *Config) Validate() error {
 	positive("max aliases", int64(c.MaxAliases))
 	positive("max directives", int64(c.MaxDirectives))
 	positive("max operations", int64(c.MaxOperations))
+	positive("max concurrent", int64(c.MaxConcurrent))
 	positive("operation timeout", int64(c.OperationTimeout))
 	positive("header timeout", int64(c.HeaderTimeout))
 	positive("read timeout", int64(c.ReadTimeout))

@@ -30,6 +30,8 @@ type endpoint struct {
 	exec         *executor.Executor
 	transports   []graphql.Transport // in this order
 	authenticate func(*http.Request) (context.Context, error)
+	caller       func(context.Context) string
+	callers      *callers
 	log          *slog.Logger
 }
 
@@ -60,6 +62,8 @@ func newEndpoint(cfg Config, deps Deps) (*endpoint, error) {
 			&getTransport{cfg: cfg},
 		},
 		authenticate: deps.Authenticate,
+		caller:       deps.Caller,
+		callers:      &callers{most: cfg.MaxConcurrent, running: map[string]int{}},
 		log:          deps.Log,
 	}, nil
 }
@@ -74,6 +78,22 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		e.refuseCaller(w, r, err)
 		return
+	}
+	if e.caller != nil {
+		who := e.caller(ctx)
+		if _, upload := transport.(*multipartTransport); upload && who == "" {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			refuse(w, r, anonymousUploadRefusal)
+			return
+		}
+		if who != "" {
+			if !e.callers.enter(who) {
+				w.Header().Set("Retry-After", "1")
+				refuse(w, r, busyCallerRefusal)
+				return
+			}
+			defer e.callers.leave(who)
+		}
 	}
 	transport.Do(w, r.WithContext(graphql.StartOperationTrace(ctx)), e.exec)
 }

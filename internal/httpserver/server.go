@@ -25,6 +25,9 @@ type Deps struct {
 	// caller without credentials if the API has something for them. An error means 401 UNAUTHENTICATED; an error with a
 	// method Unavailable() bool that answers true means 503 UNAVAILABLE. The text of the error is logged, never sent.
 	Authenticate func(*http.Request) (context.Context, error)
+	// Caller names who calls, from the context that Authenticate returned; "" is nobody. With it, each caller has at most
+	// MaxConcurrent operations at a time, and nobody sends files. Without it neither is looked at.
+	Caller func(context.Context) string
 
 	// Extensions are added to the executor in this order, inside the front door's own.
 	Extensions []graphql.HandlerExtension
