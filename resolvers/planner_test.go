@@ -211,6 +211,31 @@ func TestPlanner_anonymous(t *testing.T) {
 	}
 }
 
+// Fewer objects with many fields each are as much work. Aliases count, and so do fragments, wherever they stand.
+func TestPlanner_too_many_fields(t *testing.T) {
+	h := newHouse(t)
+	a, _ := h.account("Acme", 100)
+	id := domain.GlobalID("Account", a.ID)
+	var wide strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&wide, " f%d: firstName", i)
+	}
+	ask := func(fields string) answer {
+		const level = `contacts(first: 100) { edges { node { `
+		return h.do(`query { node(id: "`+id+`") { ... on Account { `+level+` account { `+level+fields+strings.Repeat(" }", 10)+` fragment Wide on Contact {`+wide.String()+` }`, nil)
+	}
+	if got := ask("...Wide @skip(if: true) lastName"); len(got.Errors) > 0 {
+		t.Error(got.Errors)
+	}
+	for name, fields := range map[string]string{"in place": wide.String() + " ...Wide @skip(if: true)", "in a fragment": "...Wide"} {
+		got := ask(fields)
+		h.same(name, got.Data, `{"node": null}`)
+		if len(got.Errors) != 1 || got.Errors[0].Extensions["code"] != "BAD_USER_INPUT" || !strings.Contains(got.Errors[0].Message, "300,000") {
+			t.Errorf("%s: %v", name, got.Errors)
+		}
+	}
+}
+
 // Lists within lists multiply. An operation that leads to too many objects ends with one error, before it has loaded them.
 func TestPlanner_too_many_objects(t *testing.T) {
 	h := newHouse(t)

@@ -269,7 +269,7 @@ func (e *Engine) build(oc *graphql.OperationContext, req *request, sel ast.Selec
 			p.bits |= e.compile(oc, req, f.Selections, fp.elem).bits
 		}
 		if loader := e.loaders[typ+"."+f.Name]; loader != nil {
-			p.kids = append(p.kids, &kid{field: f, loader: loader, guard: t.view | fp.bit, sels: e.below(oc, f), width: e.weigh(f.Selections)})
+			p.kids = append(p.kids, &kid{field: f, loader: loader, guard: t.view | fp.bit, sels: e.below(oc, f), width: e.weigh(oc, f.Selections)})
 		}
 	}
 	return p
@@ -277,20 +277,11 @@ func (e *Engine) build(oc *graphql.OperationContext, req *request, sel ast.Selec
 
 // weigh counts the fields of a selection, without what stands below children that are loaded apart. The front door bounds
 // how many fields a document has, fragments written out.
-func (e *Engine) weigh(sel ast.SelectionSet) (n int) {
-	for _, s := range sel {
-		switch s := s.(type) {
-		case *ast.Field:
-			n++
-			if s.ObjectDefinition == nil || e.loaders[s.ObjectDefinition.Name+"."+s.Name] == nil {
-				n += e.weigh(s.SelectionSet)
-			}
-		case *ast.InlineFragment:
-			n += e.weigh(s.SelectionSet)
-		case *ast.FragmentSpread:
-			if s.Definition != nil {
-				n += e.weigh(s.Definition.SelectionSet)
-			}
+func (e *Engine) weigh(oc *graphql.OperationContext, sel ast.SelectionSet) (n int) {
+	for _, f := range graphql.CollectFields(oc, sel, nil) {
+		n++
+		if f.ObjectDefinition == nil || e.loaders[f.ObjectDefinition.Name+"."+f.Name] == nil {
+			n += e.weigh(oc, f.Selections)
 		}
 	}
 	return n

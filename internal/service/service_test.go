@@ -308,7 +308,7 @@ func TestAPITokens(t *testing.T) {
 	p.Clock.Turn(48 * time.Hour)
 	_, err = p.Service.CreateServiceAccountToken(t.Context(), actor, id, service.CreateToken{Name: "third", ExpiresInDays: 1})
 	wantCode(t, err, domain.CodeUnauthenticated)
-	_, err = p.Service.SignInToken(t.Context(), domain.APITokenID(first.ID), token.Hash)
+	_, err = p.Service.SignInToken(t.Context(), domain.APITokenID(first.ID), read(first.ID).Hash)
 	wantCode(t, err, domain.CodeUnauthenticated)
 
 	for _, days := range []int{0, -1, 367} {
