@@ -63,7 +63,8 @@ class Caller {
       throw new Error(`/demo/people answered ${response.status}`);
     }
     const people = (await response.json()) as Person[];
-    const kept = sessionStorage.getItem(personKey) ?? '';
+    // On a first visit the first of the people asks, so that the first run answers something.
+    const kept = sessionStorage.getItem(personKey) ?? people[0]?.email ?? '';
     return { mode: 'demo', people, email: people.some((p) => p.email === kept) ? kept : '' };
   }
 
