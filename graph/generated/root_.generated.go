@@ -706,6 +706,7 @@ input AddContactInput {
   "Either this or ` + "`" + `permissions` + "`" + `."
   standardRole: StandardRole
   permissions: [Permission!]
+  "Not for staff."
   accountTypes: [AccountType!]
   "Required of staff, who may give a standard role only."
   staffRequest: StaffRequestInput

@@ -57,6 +57,7 @@ type AddContactInput struct {
 	// Either this or `permissions`.
 	StandardRole *domain.StandardRole `json:"standardRole,omitempty"`
 	Permissions  []domain.Permission  `json:"permissions,omitempty"`
+	// Not for staff.
 	AccountTypes []domain.AccountType `json:"accountTypes,omitempty"`
 	// Required of staff, who may give a standard role only.
 	StaffRequest   *StaffRequestInput `json:"staffRequest,omitempty"`

@@ -16,7 +16,7 @@ import (
 // TestDo_AuthorisesUnderTheLock takes, again and again, the right to grant from somebody who is granting: no grant of
 // theirs may be written behind the revoke.
 func TestDo_AuthorisesUnderTheLock(t *testing.T) {
-	const rounds = 120
+	const rounds = 60
 	p := parts.Open(t)
 	granted, refused := 0, 0
 	for range rounds {

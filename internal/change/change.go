@@ -337,8 +337,12 @@ func present(err error) error {
 	return fmt.Errorf("change: %w", err)
 }
 
-func hashOf(input any) ([]byte, error) {
-	b, err := json.Marshal(input)
+// hash stands for the input where a repetition is told by it. Input may hold whole files.
+func (r Request) hash() ([]byte, error) {
+	if r.IdempotencyKey == "" {
+		return nil, nil
+	}
+	b, err := json.Marshal(r.Input)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (tx *Tx) Audit(a domain.AuditEntry) domain.AuditID {
 }
 
 func (tx *Tx) run(ctx context.Context, fn func(context.Context, *Tx) (Result, error)) (Result, error) {
-	hash, err := hashOf(tx.req.Input)
+	hash, err := tx.req.hash()
 	if err != nil {
 		return Result{}, err
 	}

@@ -90,6 +90,9 @@ func (s *Service) mayAdd(ctx context.Context, tx *change.Tx, c domain.Contact, r
 	if role == "" || role == domain.RoleAccountOwner {
 		return domain.Invalid("standardRole", "Staff give a new contact a standard role, never single permissions: choose one.")
 	}
+	if c.Types != 0 {
+		return domain.Invalid("accountTypes", "Staff do not set account types: leave them out, the account's own people set them.")
+	}
 	return nil
 }
 

@@ -377,6 +377,9 @@ func (r *importRun) mayAdd(a *importAccount, row importer.Contact) bool {
 	case row.Role == "" || row.Role == domain.RoleAccountOwner:
 		r.problem(fileContacts, row.Line, "", "Staff give a contact of an account that exists a standard role only.", "Fill the role column with one of the standard roles.")
 		return false
+	case row.Types != 0:
+		r.problem(fileContacts, row.Line, "", "Staff do not set account types on an account that exists.", "Leave them out: the account's own people set them.")
+		return false
 	}
 	return true
 }

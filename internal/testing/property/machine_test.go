@@ -257,6 +257,9 @@ func (m *machine) nobodyRises(s step, before, after rows) {
 				m.Fatalf("%s by %s gave %s, which was not theirs to give", s.name, s.actor.Name, p)
 			}
 		}
+		if !existed && !newAccount && !actor.onAccount(c.AccountID, "add_contact") {
+			m.Fatalf("%s added a contact", s.name)
+		}
 		if existed && c.Owner && !old.Owner && !actor.holds(c.AccountID, "OWNER") && !actor.worksAs(domain.StaffAccounting) {
 			m.Fatalf("%s made another contact the owner", s.name)
 		}

@@ -21,7 +21,7 @@ var steps = flag.Int("steps", 40, "steps of each random sequence")
 func TestMain(m *testing.M) {
 	sequences := "100"
 	if raceDetector { // which makes the database five times as slow, and has nothing to find: one goroutine works here
-		sequences = "30"
+		sequences = "20"
 	}
 	if err := flag.Set("rapid.checks", sequences); err != nil {
 		panic(err)
