@@ -32,15 +32,11 @@ type dataDir struct {
 
 // ensureDir makes the directory, for its owner alone, where there is none.
 func ensureDir(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return fmt.Errorf("the data directory %s is a file: name another one with --data", path)
+	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return dirError(path, err)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return dirError(path, err)
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("the data directory %s is a file: name another one with --data", path)
 	}
 	return nil
 }
