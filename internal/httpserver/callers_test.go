@@ -42,17 +42,29 @@ func TestEndpoint_operationsOfOneCaller(t *testing.T) {
 		go func() { ask(name); done <- struct{}{} }()
 		<-h.entered
 	}
-	if w := ask("ann"); w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), codeRateLimited) {
-		t.Errorf("a third operation at once: %d %s", w.Code, w.Body)
+	answered := make(chan *httptest.ResponseRecorder, 1)
+	third := func() { answered <- ask("ann") }
+	go third()
+	select {
+	case w := <-answered:
+		if w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), codeRateLimited) {
+			t.Errorf("a third operation at once: %d %s", w.Code, w.Body)
+		}
+	case <-h.entered:
+		t.Fatal("a third operation at once was let in")
 	}
 	for range 6 {
 		h.release <- struct{}{}
 		<-done
 	}
-	go func() { ask("ann"); done <- struct{}{} }()
-	<-h.entered
-	h.release <- struct{}{}
-	<-done
+	go third()
+	select {
+	case <-h.entered:
+		h.release <- struct{}{}
+		<-answered
+	case w := <-answered:
+		t.Errorf("no place was given back: %d %s", w.Code, w.Body)
+	}
 	if len(e.callers.running) != 0 {
 		t.Errorf("places are still taken: %v", e.callers.running)
 	}

@@ -146,3 +146,14 @@ func (w world) finished(id domain.JobID) (job domain.Job) {
 	}
 	return job
 }
+
+func TestAddContact_staffSetNoAccountTypes(t *testing.T) {
+	p := parts.Open(t)
+	account := p.Account()[0].AccountID
+	in := service.AddContact{LastName: "New", Email: "new@people.example", Role: domain.RoleBillingOnly, StaffRequest: request, Types: []domain.AccountType{domain.AccountContact}}
+	_, err := p.Service.AddContact(t.Context(), accountant(t, p), account, in)
+	wantCode(t, err, domain.CodeBadUserInput)
+	in.Types = nil
+	_, err = p.Service.AddContact(t.Context(), accountant(t, p), account, in)
+	wantCode(t, err, "")
+}
