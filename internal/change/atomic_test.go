@@ -18,8 +18,9 @@ func fails(context.Context, *change.Tx) error {
 
 // TestDo_AllOrNothing has changes fail after they have written: by their own error, by a panic, and where the database
 // refuses what the engine itself writes.
-func TestDo_AllOrNothing(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_AllOrNothing(t *testing.T) { parts.Each(t, testDoAllOrNothing) }
+
+func testDoAllOrNothing(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	before := p.Fingerprint()
 	grant := keyed(permissions(a[0].Actor, a[1], billingToGive), "key")
@@ -50,9 +51,9 @@ func TestDo_AllOrNothing(t *testing.T) {
 	})
 	for _, table := range []string{"audit_log", "authz_outbox", "idempotency_keys"} {
 		t.Run(table, func(t *testing.T) {
-			p.Exec("CREATE TRIGGER broken BEFORE INSERT ON " + table + " BEGIN SELECT RAISE(ABORT, 'broken'); END")
+			mend := breakInserts(p, table)
 			_, err := grant.do(t.Context(), p.Changes, nil)
-			p.Exec("DROP TRIGGER broken")
+			mend()
 			wantCode(t, err, domain.CodeInternal)
 			check(t)
 		})
@@ -63,9 +64,21 @@ func TestDo_AllOrNothing(t *testing.T) {
 	}
 }
 
+// breakInserts has the database refuse new rows of a table, until mend is called.
+func breakInserts(p *parts.Parts, table string) (mend func()) {
+	if !p.OnPostgres() {
+		p.Exec("CREATE TRIGGER broken BEFORE INSERT ON " + table + " BEGIN SELECT RAISE(ABORT, 'broken'); END")
+		return func() { p.Exec("DROP TRIGGER broken") }
+	}
+	p.Exec("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''broken''; END'")
+	p.Exec("CREATE TRIGGER broken BEFORE INSERT ON " + table + " FOR EACH ROW EXECUTE FUNCTION broken()")
+	return func() { p.Exec("DROP FUNCTION broken CASCADE") }
+}
+
 // TestDo_Audit holds that the entry says who, what and when, and that nobody can edit or delete it.
-func TestDo_Audit(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_Audit(t *testing.T) { parts.Each(t, testDoAudit) }
+
+func testDoAudit(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	res := permissions(a[0].Actor, a[1], billingToGive).must(t, p)
 	var entry domain.AuditEntry
@@ -97,8 +110,9 @@ func TestDo_Audit(t *testing.T) {
 
 // TestDo_UnknownScope holds that a change of what does not exist leaves the pending changes of others alone: it holds
 // none of their locks.
-func TestDo_UnknownScope(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_UnknownScope(t *testing.T) { parts.Each(t, testDoUnknownScope) }
+
+func testDoUnknownScope(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	p.Writer.Before(down)
 	_, err := permissions(a[0].Actor, a[1], billingToGive).do(t.Context(), p.Changes, nil)

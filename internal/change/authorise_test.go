@@ -15,9 +15,10 @@ import (
 
 // TestDo_AuthorisesUnderTheLock takes, again and again, the right to grant from somebody who is granting: no grant of
 // theirs may be written behind the revoke.
-func TestDo_AuthorisesUnderTheLock(t *testing.T) {
-	const rounds = 60
-	p := parts.Open(t)
+func TestDo_AuthorisesUnderTheLock(t *testing.T) { parts.Each(t, testDoAuthorisesUnderTheLock) }
+
+func testDoAuthorisesUnderTheLock(t *testing.T, p *parts.Parts) {
+	const rounds = 30
 	granted, refused := 0, 0
 	for range rounds {
 		a := p.Account(billingToGive, 0)
@@ -62,8 +63,9 @@ func TestDo_AuthorisesUnderTheLock(t *testing.T) {
 }
 
 // TestDo_RightLostWhileWaiting has a grant wait for the lock under which the granter's own right is taken.
-func TestDo_RightLostWhileWaiting(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_RightLostWhileWaiting(t *testing.T) { parts.Each(t, testDoRightLostWhileWaiting) }
+
+func testDoRightLostWhileWaiting(t *testing.T, p *parts.Parts) {
 	a := p.Account(billingToGive, 0)
 	g := newGate()
 	p.Writer.Before(g.before)
@@ -78,8 +80,9 @@ func TestDo_RightLostWhileWaiting(t *testing.T) {
 }
 
 // TestDo_TokenRevokedWhileWaiting is the same for the API token that the caller came with.
-func TestDo_TokenRevokedWhileWaiting(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_TokenRevokedWhileWaiting(t *testing.T) { parts.Each(t, testDoTokenRevokedWhileWaiting) }
+
+func testDoTokenRevokedWhileWaiting(t *testing.T, p *parts.Parts) {
 	a := p.Account(billingToGive, 0)
 	token := domain.APIToken{ID: domain.NewID[domain.APITokenID](), Person: a[1].Person, Hash: []byte{1}, CreatedAt: p.Clock.Now(), ExpiresAt: p.Clock.Now().Add(time.Hour)}
 	update := func(fn func(tx *store.Tx) error) {
@@ -102,8 +105,9 @@ func TestDo_TokenRevokedWhileWaiting(t *testing.T) {
 }
 
 // TestDo_AsksForNothing holds that a change that forgets to authorise does not go through.
-func TestDo_AsksForNothing(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_AsksForNothing(t *testing.T) { parts.Each(t, testDoAsksForNothing) }
+
+func testDoAsksForNothing(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	before := p.Fingerprint()
 	e := permissions(a[0].Actor, a[1], billingToGive)

@@ -1,13 +1,14 @@
 // Package change carries out every change of rows that changes who may do what. A change that has returned is effective:
-// no check that starts later is answered from before it.
+// no check that starts later, on any replica, is answered from before it.
 //
-// Do goes through these steps, under the lock of the accounts that the change touches:
+// Do is two transactions, each under the locks of the scopes that the change touches; both begin by applying what is
+// still pending for these:
 //
-//	apply what is still pending -> one transaction: authorise, write rows, write the outbox entry -> commit
-//	-> apply the entry to SpiceDB -> one transaction: new generation, entry marked as applied -> answer
+//	lock -> apply what is pending -> authorise, write rows, write the outbox entry -> commit
+//	lock -> apply what is pending: the entry, unless somebody was faster -> new generations, entry marked -> commit
 //
-// When the second half does not finish in time the answer is AUTHZ_PENDING, never success; Run goes on with it, and Drain
-// finishes at start-up what a killed process left.
+// Only then it answers. When the second half does not finish in time the answer is AUTHZ_PENDING, never success; Run, on
+// whichever replica, goes on with it.
 package change
 
 import (
@@ -18,21 +19,24 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"steward/internal/authz"
 	"steward/internal/domain"
+	"steward/internal/failpoint"
 	"steward/internal/relation"
 	"steward/internal/store"
 )
 
 // GlobalScope is the scope of what belongs to no account: users, the platform, people's own tokens, jobs.
-const GlobalScope = "global"
+const GlobalScope = authz.GlobalScope
 
 // Writer applies updates of relationships. Repeating a write is harmless.
 type Writer interface {
-	Write(ctx context.Context, updates []relation.Update) error
+	// Write carries out the updates of the outbox entry by.
+	Write(ctx context.Context, by string, updates []relation.Update) error
+	// Fence fails where a write would fail now.
+	Fence(ctx context.Context) (token string, err error)
 }
 
 // Authorizer answers nil when the actor holds every permission asked about; see authz.Engine.Require.
@@ -41,7 +45,7 @@ type Authorizer interface {
 	Can(ctx context.Context, actor domain.Actor, qs ...authz.Question) ([]bool, error)
 }
 
-// Options are the parts of an Engine, all of which are required.
+// Options are the parts of an Engine. All but Bumped are required.
 type Options struct {
 	DB     *store.DB
 	Authz  Authorizer
@@ -51,6 +55,9 @@ type Options struct {
 	// ApplyTimeout, and a millisecond more for each relationship, bounds how long a caller waits for the second half of a
 	// change before AUTHZ_PENDING.
 	ApplyTimeout time.Duration
+	// Bumped is told which scopes need new generations: after SpiceDB was written to, and before anybody can learn that the
+	// change is effective. It is for generations in memory.
+	Bumped func(scopes []string)
 }
 
 // Engine carries out changes.
@@ -64,6 +71,9 @@ type Engine struct {
 func New(o Options) *Engine {
 	if o.ApplyTimeout == 0 {
 		o.ApplyTimeout = 10 * time.Second
+	}
+	if o.Bumped == nil {
+		o.Bumped = func([]string) {}
 	}
 	return &Engine{Options: o, locks: newLocks(), nudge: make(chan struct{}, 1)}
 }
@@ -89,52 +99,66 @@ type Result struct {
 	Repeated bool   `json:"-"`
 }
 
-// Do carries out a change. fn authorises by tx.Require, then writes; an error from it leaves nothing behind.
+// Do carries out a change. fn authorises by tx.Require, then writes; an error from it leaves nothing behind. It may be
+// called a second time, after everything that the first call wrote was taken back.
 func (e *Engine) Do(ctx context.Context, req Request, fn func(ctx context.Context, tx *Tx) (Result, error)) (Result, error) {
 	if req.Actor.Anonymous() {
 		return Result{}, domain.Unauthenticated()
 	}
-	unlock, err := e.locks.acquire(ctx, req.Scopes)
-	if err != nil {
-		return Result{}, domain.Unavailable("lock on the account", err)
+	res, entry, err := e.commit(ctx, req, fn)
+	if err != nil && e.answered(ctx, req) { // another call with this key was faster, and this one met what it wrote
+		res, entry, err = e.commit(ctx, req, fn)
 	}
-	unlock = sync.OnceFunc(unlock)
-	defer unlock()
-	if err := e.drain(ctx, req.Scopes); err != nil {
-		return Result{}, domain.Unavailable("authorization service", err)
+	if errors.Is(err, store.ErrOutcomeUnknown) && entry.ID != "" {
+		e.Nudge()
+		return Result{}, pendingError(entry.ID, "It is not known whether the change was written: the database went away. Ask change(id): if it does not know the change, nothing was written.", err)
 	}
-	var res Result
-	var entry store.OutboxEntry
-	err = e.DB.Update(ctx, func(stx *store.Tx) error {
-		if err := stx.LockScopes(ctx, req.Scopes...); err != nil {
-			return err
-		}
-		tx := &Tx{Tx: stx, engine: e, req: req, now: e.Now().UTC().Truncate(time.Millisecond)}
-		var err error
-		if res, err = tx.run(ctx, fn); err != nil {
-			return err
-		}
-		entry = tx.entry
-		return nil
-	})
 	if err != nil {
 		return Result{}, present(err)
 	}
+	failpoint.Reach("after_commit")
 	if len(entry.Updates) > 0 {
-		err = e.complete(ctx, []store.OutboxEntry{entry})
+		err = e.settleScopes(ctx, entry.Scopes, len(entry.Updates))
 	} else if res.Repeated && res.Change != "" {
-		unlock() // the first call's locks may be others than this one's
 		err = e.await(ctx, res.Change)
 	}
 	if err != nil {
 		e.Log.ErrorContext(ctx, "change committed but not yet effective", "change_id", res.Change, "operation", req.Operation, "error", err)
 		e.Nudge()
-		return Result{}, &domain.Error{
-			Code: domain.CodeAuthzPending, Change: res.Change, Err: err,
-			Message: "The change is written and will become effective. Ask change(id) for its outcome before you rely on it.",
-		}
+		return Result{}, pendingError(res.Change, "The change is written and will become effective. Ask change(id) for its outcome before you rely on it.", err)
 	}
 	return res, nil
+}
+
+// answered reports whether an answer is kept under the request's idempotency key.
+func (e *Engine) answered(ctx context.Context, req Request) bool {
+	if req.IdempotencyKey == "" {
+		return false
+	}
+	err := e.DB.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.IdempotentResult(ctx, req.Actor.Person.String(), req.IdempotencyKey)
+		return err
+	})
+	return err == nil
+}
+
+func pendingError(id domain.ChangeID, message string, err error) error {
+	return &domain.Error{Code: domain.CodeAuthzPending, Change: id, Err: err, Message: message}
+}
+
+// commit is the first half of a change.
+func (e *Engine) commit(ctx context.Context, req Request, fn func(context.Context, *Tx) (Result, error)) (res Result, entry store.OutboxEntry, err error) {
+	if req.Scopes = sorted(req.Scopes); len(req.Scopes) == 0 {
+		req.Scopes = []string{GlobalScope}
+	}
+	err = e.locked(ctx, req.Scopes, func(ctx context.Context, stx *store.Tx) (err error) {
+		tx := &Tx{Tx: stx, engine: e, req: req, now: e.Now().UTC().Truncate(time.Millisecond)}
+		res, err = tx.run(ctx, fn)
+		entry = tx.entry
+		failpoint.Reach("before_commit")
+		return err
+	})
+	return res, entry, err
 }
 
 // await returns when a change that was committed before is effective, and makes it so if nobody else does.
@@ -147,133 +171,17 @@ func (e *Engine) await(ctx context.Context, id domain.ChangeID) error {
 	if err != nil || !entry.AppliedAt.IsZero() {
 		return err
 	}
-	unlock, err := e.locks.acquire(ctx, entry.Scopes)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return e.drain(ctx, entry.Scopes)
+	return e.settleScopes(ctx, entry.Scopes, len(entry.Updates))
 }
 
-// complete applies entries, in order, and then gives every scope that they touch a new generation. It goes on when the
-// caller has left, for as long as a caller would wait.
-func (e *Engine) complete(ctx context.Context, entries []store.OutboxEntry) error {
-	timeout := e.ApplyTimeout
-	for _, entry := range entries {
-		timeout += time.Duration(len(entry.Updates)) * time.Millisecond // else a large import would never be applied in one go
-	}
+// settleScopes makes effective what is pending for the scopes. It goes on when the caller has left, for as long as a
+// caller would wait.
+func (e *Engine) settleScopes(ctx context.Context, scopes []string, updates int) error {
+	// Without a part for each update a large import would never be applied in one go.
+	timeout := e.ApplyTimeout + time.Duration(updates)*time.Millisecond
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	var ids []domain.ChangeID
-	var scopes []string
-	for _, entry := range entries {
-		updates := make([]relation.Update, len(entry.Updates))
-		for i, u := range entry.Updates {
-			updates[i] = relation.Update{Delete: u.Delete, Relationship: u.Relationship}
-		}
-		if err := e.Writer.Write(ctx, updates); err != nil {
-			return err
-		}
-		ids, scopes = append(ids, entry.ID), append(scopes, entry.Scopes...)
-	}
-	return e.DB.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.BumpGenerations(ctx, scopes); err != nil {
-			return err
-		}
-		return tx.MarkApplied(ctx, ids, e.Now())
-	})
-}
-
-// drain applies what is pending for the scopes. The caller holds their locks.
-func (e *Engine) drain(ctx context.Context, scopes []string) error {
-	for _, scope := range scopes {
-		for scope != "" { // which names none: a change of what does not exist
-			pending, err := e.pending(ctx, scope)
-			if err != nil {
-				return err
-			}
-			if len(pending) == 0 {
-				break
-			}
-			if err := e.apply(ctx, scope); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// applying is the lock under which pending entries are applied. An entry may touch accounts whose locks the caller does
-// not hold: without it, two callers could apply the same entry, and the slower one write it again behind a later change.
-const applying = "applying"
-
-// apply applies what is pending for the scope by the time that nobody else applies anything.
-func (e *Engine) apply(ctx context.Context, scope string) error {
-	unlock, err := e.locks.acquire(ctx, []string{applying})
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	pending, err := e.pending(ctx, scope)
-	if err != nil || len(pending) == 0 {
-		return err
-	}
-	return e.complete(ctx, pending)
-}
-
-func (e *Engine) pending(ctx context.Context, scope string) (entries []store.OutboxEntry, err error) {
-	err = e.DB.View(ctx, func(tx *store.Tx) error {
-		entries, err = tx.PendingOutbox(ctx, scope, 100)
-		return err
-	})
-	return entries, err
-}
-
-// Settle gives every scope of a pending change a new generation and marks the changes as applied, without writing them.
-// It is for a SpiceDB that was just filled from the rows, which hold every committed change; nothing else may run yet.
-func (e *Engine) Settle(ctx context.Context) error {
-	return e.DB.Update(ctx, func(tx *store.Tx) error {
-		for {
-			entries, err := tx.PendingOutbox(ctx, "", 10)
-			if err != nil || len(entries) == 0 {
-				return err
-			}
-			var ids []domain.ChangeID
-			var scopes []string
-			for _, entry := range entries {
-				ids, scopes = append(ids, entry.ID), append(scopes, entry.Scopes...)
-			}
-			if _, err := tx.BumpGenerations(ctx, scopes); err != nil {
-				return err
-			}
-			if err := tx.MarkApplied(ctx, ids, e.Now()); err != nil {
-				return err
-			}
-		}
-	})
-}
-
-// Drain applies everything that is pending, for Run and after an import.
-func (e *Engine) Drain(ctx context.Context) error {
-	for {
-		var pending []store.OutboxEntry
-		err := e.DB.View(ctx, func(tx *store.Tx) (err error) {
-			pending, err = tx.PendingOutbox(ctx, "", 1)
-			return err
-		})
-		if err != nil || len(pending) == 0 {
-			return err
-		}
-		unlock, err := e.locks.acquire(ctx, pending[0].Scopes)
-		if err != nil {
-			return err
-		}
-		err = e.drain(ctx, pending[0].Scopes)
-		unlock()
-		if err != nil {
-			return err
-		}
-	}
+	return e.locked(ctx, scopes, func(context.Context, *store.Tx) error { return nil })
 }
 
 // Nudge tells Run that something is pending.
@@ -331,7 +239,7 @@ func present(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return domain.NotFound()
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrBusy) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return domain.Unavailable("database", err)
 	}
 	return fmt.Errorf("change: %w", err)

@@ -1,12 +1,15 @@
 package change_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
 
+	"steward/internal/authz"
 	"steward/internal/change"
 	"steward/internal/domain"
+	"steward/internal/relation"
 	"steward/internal/testing/property/parts"
 )
 
@@ -15,8 +18,9 @@ func keyed(e edit, key string) edit {
 	return e
 }
 
-func TestDo_IdempotencyKey(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_IdempotencyKey(t *testing.T) { parts.Each(t, testDoIdempotencyKey) }
+
+func testDoIdempotencyKey(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager, 0)
 	grant := keyed(permissions(a[0].Actor, a[1], billingToGive), "key")
 	first := grant.must(t, p)
@@ -50,8 +54,9 @@ func TestDo_IdempotencyKey(t *testing.T) {
 }
 
 // TestDo_IdempotencyKeyOfFailure holds that what failed can be tried again under its key.
-func TestDo_IdempotencyKeyOfFailure(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_IdempotencyKeyOfFailure(t *testing.T) { parts.Each(t, testDoIdempotencyKeyOfFailure) }
+
+func testDoIdempotencyKeyOfFailure(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	grant := keyed(permissions(a[0].Actor, a[1], billingToGive), "key")
 	if _, err := grant.do(t.Context(), p.Changes, fails); domain.CodeOf(err) != domain.CodeConflict {
@@ -78,28 +83,31 @@ func TestDo_IdempotencyKeyExpires(t *testing.T) {
 	}
 }
 
-// TestDo_IdempotencyKeyAtOnce has many calls with one key race each other. The scopes differ, as they do where a change
-// makes an account of its own: no lock but the database's orders them.
-func TestDo_IdempotencyKeyAtOnce(t *testing.T) {
-	for name, scope := range map[string]bool{"same lock": false, "own locks": true} {
+// TestDo_IdempotencyKeyAtOnce has many calls with one key race each other, of two processes. Where each makes an account of
+// its own the scopes differ: no lock but that of the key's row orders them.
+func TestDo_IdempotencyKeyAtOnce(t *testing.T) { parts.Pair(t, testDoIdempotencyKeyAtOnce) }
+
+func testDoIdempotencyKeyAtOnce(t *testing.T, p, q *parts.Parts) {
+	accounting, err := p.Service.SetStaff(t.Context(), parts.Login("accounting"), domain.StaffAccounting, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := p.Account(manager)
+	grant := keyed(permissions(a[0].Actor, a[1], billingToGive), "key")
+	creator := domain.Actor{Person: domain.UserPerson(accounting.ID), Name: "accounting"}
+	for name, call := range map[string]func(p *parts.Parts) (change.Result, error){
+		"same lock": func(p *parts.Parts) (change.Result, error) { return grant.do(t.Context(), p.Changes, nil) },
+		"own locks": func(p *parts.Parts) (change.Result, error) { return createAccount(t.Context(), p, creator, "New") },
+	} {
 		t.Run(name, func(t *testing.T) {
-			p := parts.Open(t)
-			a := p.Account(manager)
+			before := p.Count("SELECT count(*) FROM audit_log")
 			var all sync.WaitGroup
 			results := make([]change.Result, 8)
 			for i := range results {
-				grant := keyed(permissions(a[0].Actor, a[1], billingToGive), "key")
-				req := grant.request()
-				if scope {
-					req.Scopes = []string{string(domain.NewID[domain.AccountID]())}
-				}
 				all.Go(func() {
 					var err error
-					results[i], err = grant.doAs(t.Context(), p.Changes, req, nil)
-					if err != nil {
+					if results[i], err = call([]*parts.Parts{p, q}[i%2]); err != nil {
 						t.Error(err)
-					} else if !gives(p, a[1]) {
-						t.Error("a call has returned, and the change is not effective")
 					}
 				})
 			}
@@ -109,21 +117,42 @@ func TestDo_IdempotencyKeyAtOnce(t *testing.T) {
 				if !r.Repeated {
 					fresh++
 				}
-				if r.AuditID != results[0].AuditID {
+				if r.AuditID != results[0].AuditID || r.ID != results[0].ID {
 					t.Errorf("answers differ: %+v, %+v", r, results[0])
 				}
 			}
-			if n := p.Count("SELECT count(*) FROM audit_log"); fresh != 1 || n != 1 {
+			if n := p.Count("SELECT count(*) FROM audit_log") - before; fresh != 1 || n != 1 {
 				t.Errorf("%d calls did it, %d audit entries", fresh, n)
 			}
 		})
 	}
+	if !gives(p, a[1]) || p.Count("SELECT count(*) FROM accounts WHERE name = 'New'") != 1 {
+		t.Error("the changes are not effective, or were made twice")
+	}
+	p.Reconciled()
+}
+
+// createAccount makes an account under the key "create", each call under the lock of an account of its own.
+func createAccount(ctx context.Context, p *parts.Parts, actor domain.Actor, name string) (change.Result, error) {
+	a := domain.Account{ID: domain.NewID[domain.AccountID](), Name: name, CreatedAt: p.Clock.Now(), UpdatedAt: p.Clock.Now()}
+	req := change.Request{Actor: actor, Operation: relation.CreateAccount, Scopes: []string{string(a.ID)}, IdempotencyKey: "create", Input: name}
+	return p.Changes.Do(ctx, req, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
+		if err := tx.Require(ctx, authz.Question{Ref: authz.Ref{Type: relation.TypePlatform, ID: relation.PlatformID}, Permission: relation.CreateAccount}); err != nil {
+			return change.Result{}, err
+		}
+		if err := tx.InsertAccount(ctx, a); err != nil {
+			return change.Result{}, err
+		}
+		tx.Gains(relation.OfAccount(a.ID)...)
+		return change.Result{ID: string(a.ID), AuditID: tx.Audit(domain.AuditEntry{AccountID: a.ID})}, nil
+	})
 }
 
 // TestDo_IdempotencyKeyOfPending repeats a call whose first answer was AUTHZ_PENDING, under another lock, as a repeated
 // createAccount has: no success before the change is effective.
-func TestDo_IdempotencyKeyOfPending(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_IdempotencyKeyOfPending(t *testing.T) { parts.Each(t, testDoIdempotencyKeyOfPending) }
+
+func testDoIdempotencyKeyOfPending(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	grant := keyed(permissions(a[0].Actor, a[1], billingToGive), "key")
 	p.Writer.Before(down)

@@ -14,8 +14,9 @@ import (
 )
 
 // TestDo_WriteFails holds what a caller is told when the rows are in and SpiceDB is not: never success.
-func TestDo_WriteFails(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_WriteFails(t *testing.T) { parts.Each(t, testDoWriteFails) }
+
+func testDoWriteFails(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	account := string(a[0].AccountID)
 	gen := generations(t, p, account)
@@ -58,8 +59,9 @@ func wantError(t testing.TB, err error) *domain.Error {
 	return e
 }
 
-func TestDo_WriteTakesTooLong(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_WriteTakesTooLong(t *testing.T) { parts.Each(t, testDoWriteTakesTooLong) }
+
+func testDoWriteTakesTooLong(t *testing.T, p *parts.Parts) {
 	p.Changes.ApplyTimeout = 50 * time.Millisecond
 	a := p.Account(billingToGive)
 	p.Writer.Before(func(ctx context.Context, _ []relation.Update) error {
@@ -75,8 +77,9 @@ func TestDo_WriteTakesTooLong(t *testing.T) {
 }
 
 // TestRun_AppliesPending has the worker, which a failed change wakes, do what the caller could not wait for.
-func TestRun_AppliesPending(t *testing.T) {
-	p := parts.Open(t)
+func TestRun_AppliesPending(t *testing.T) { parts.Each(t, testRunAppliesPending) }
+
+func testRunAppliesPending(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	calls, again := 0, make(chan struct{})
 	p.Writer.Before(func(context.Context, []relation.Update) error {
@@ -102,8 +105,9 @@ func TestRun_AppliesPending(t *testing.T) {
 }
 
 // TestDo_PendingFirst holds that a change comes behind those of its account that are pending, in their order.
-func TestDo_PendingFirst(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_PendingFirst(t *testing.T) { parts.Each(t, testDoPendingFirst) }
+
+func testDoPendingFirst(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager, 0)
 	p.Writer.Before(down)
 	_, err := permissions(a[0].Actor, a[1], billingToGive).do(t.Context(), p.Changes, nil)
@@ -138,8 +142,9 @@ func TestDo_PendingFirst(t *testing.T) {
 }
 
 // TestDrain_AfterKill has another engine over the same rows, as a new process is, finish what one left.
-func TestDrain_AfterKill(t *testing.T) {
-	p := parts.Open(t)
+func TestDrain_AfterKill(t *testing.T) { parts.Each(t, testDrainAfterKill) }
+
+func testDrainAfterKill(t *testing.T, p *parts.Parts) {
 	a, b := p.Account(billingToGive), p.Account(billingToGive)
 	p.Writer.Before(down)
 	for _, x := range [][]parts.Place{a, b} {
@@ -158,8 +163,9 @@ func TestDrain_AfterKill(t *testing.T) {
 
 // TestDo_PendingOfSeveralAccounts leaves a grant on account B pending that touches account A too. A change of A is just
 // applying it when a change of B takes the grant back: whichever is faster, the revoke must win.
-func TestDo_PendingOfSeveralAccounts(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_PendingOfSeveralAccounts(t *testing.T) { parts.Each(t, testDoPendingOfSeveralAccounts) }
+
+func testDoPendingOfSeveralAccounts(t *testing.T, p *parts.Parts) {
 	a, b := p.Account(manager), p.Account(manager)
 	p.Writer.Before(down)
 	both := permissions(b[0].Actor, b[1], billingToGive)
@@ -194,8 +200,9 @@ func TestDo_PendingOfSeveralAccounts(t *testing.T) {
 }
 
 // TestDo_SpiceDBDown holds that without an answer nothing is allowed, and nothing written.
-func TestDo_SpiceDBDown(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_SpiceDBDown(t *testing.T) { parts.Each(t, testDoSpiceDBDown) }
+
+func testDoSpiceDBDown(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	before := p.Fingerprint()
 	if err := p.SpiceDB.Close(); err != nil {
@@ -207,8 +214,9 @@ func TestDo_SpiceDBDown(t *testing.T) {
 }
 
 // TestDo_CallerGone ends the caller's context before the commit, and behind it.
-func TestDo_CallerGone(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_CallerGone(t *testing.T) { parts.Each(t, testDoCallerGone) }
+
+func testDoCallerGone(t *testing.T, p *parts.Parts) {
 	a := p.Account(manager)
 	before := p.Fingerprint()
 	ctx, leave := context.WithCancel(t.Context())
@@ -227,8 +235,9 @@ func TestDo_CallerGone(t *testing.T) {
 }
 
 // TestDo_Generations holds that every scope that was touched has a new generation, after the write, and no other.
-func TestDo_Generations(t *testing.T) {
-	p := parts.Open(t)
+func TestDo_Generations(t *testing.T) { parts.Each(t, testDoGenerations) }
+
+func testDoGenerations(t *testing.T, p *parts.Parts) {
 	a, b, other := p.Account(manager), p.Account(), p.Account()
 	scopes := []string{string(a[0].AccountID), string(b[0].AccountID), change.GlobalScope, string(other[0].AccountID)}
 	for _, x := range [][]parts.Place{a, other} {

@@ -22,6 +22,7 @@ type Tx struct {
 	req        Request
 	now        time.Time
 	authorised bool
+	asked      bool                                 // SpiceDB has answered in this transaction
 	contacts   map[domain.ContactID]*domain.Contact // each contact that is touched, as it was before the change; nil if there was none
 	before     []relation.Relationship
 	after      []relation.Relationship
@@ -38,12 +39,16 @@ func (tx *Tx) Actor() domain.Actor { return tx.req.Actor }
 // Require refuses the change unless the actor holds every permission asked about, at this moment, under the lock.
 func (tx *Tx) Require(ctx context.Context, qs ...authz.Question) error {
 	tx.authorised = true
-	return tx.engine.Authz.Require(ctx, tx.req.Actor, qs...)
+	err := tx.engine.Authz.Require(ctx, tx.req.Actor, qs...)
+	tx.asked = tx.asked || err == nil && len(qs) > 0
+	return err
 }
 
 // Can answers questions of the actor without refusing.
 func (tx *Tx) Can(ctx context.Context, qs ...authz.Question) ([]bool, error) {
-	return tx.engine.Authz.Can(ctx, tx.req.Actor, qs...)
+	got, err := tx.engine.Authz.Can(ctx, tx.req.Actor, qs...)
+	tx.asked = tx.asked || err == nil && slices.Contains(got, true) // a no may be the token's, a yes is never
+	return got, err
 }
 
 // AuthorisedBy says that the change needs no permission but what the caller has shown: a link's secret, the own login.
@@ -181,6 +186,14 @@ func (tx *Tx) settle(ctx context.Context) error {
 	if len(diff) == 0 {
 		return nil
 	}
+	if err := tx.within(diff); err != nil {
+		return err
+	}
+	if !tx.asked { // nothing is written that SpiceDB could not be told of now
+		if _, err := tx.engine.Writer.Fence(ctx); err != nil {
+			return domain.Unavailable("authorization service", err)
+		}
+	}
 	// What takes rights away goes first, should the change need more than one write.
 	slices.SortStableFunc(diff, func(a, b relation.Update) int {
 		switch {
@@ -200,4 +213,32 @@ func (tx *Tx) settle(ctx context.Context) error {
 		Operation: tx.req.Operation, Actor: tx.req.Actor.Person.String(), CreatedAt: tx.now,
 	}
 	return tx.AppendOutbox(ctx, tx.entry)
+}
+
+// within refuses a change beyond the scopes that it has locked and will bump: kept answers would outlive it. The global
+// scope covers everything, since every answer depends on it.
+func (tx *Tx) within(diff []relation.Update) error {
+	if slices.Contains(tx.req.Scopes, GlobalScope) {
+		return nil
+	}
+	var accounts []string
+	for _, c := range tx.contacts {
+		if c != nil {
+			accounts = append(accounts, string(c.AccountID))
+		}
+	}
+	for _, u := range diff {
+		if account, ok := relation.TenantOf(u.Relationship); ok {
+			accounts = append(accounts, string(account))
+		}
+		if relation.Global(u.Relationship) {
+			return errors.New("operation " + tx.req.Operation + " changes what belongs to no account without the global scope")
+		}
+	}
+	for _, account := range accounts {
+		if !slices.Contains(tx.req.Scopes, account) {
+			return errors.New("operation " + tx.req.Operation + " changes an account outside of its scopes")
+		}
+	}
+	return nil
 }
