@@ -97,10 +97,11 @@ func (tx *Tx) AccountsByName(ctx context.Context, names []string) (map[string]do
 
 // AccountQuery selects accounts. The zero value selects none.
 type AccountQuery struct {
-	All          bool          // every account, for staff; Person is not read then
-	Person       domain.Person // else only the accounts on which this person is an active contact
-	NameContains string        // a part of the name, without regard to case and spacing; empty: any name
-	Order        Order         // OrderName (default) or OrderCreatedAt
+	All          bool               // every account, for staff; Person is not read then
+	Person       domain.Person      // else only the accounts on which this person is an active contact
+	NameContains string             // a part of the name, without regard to case and spacing; empty: any name
+	IDs          []domain.AccountID // not nil: these only
+	Order        Order              // OrderName (default) or OrderCreatedAt
 	Page         Page
 }
 
@@ -120,6 +121,9 @@ func (tx *Tx) whereAccounts(q *bun.SelectQuery, query AccountQuery) *bun.SelectQ
 	if key := NameKey(query.NameContains); key != "" {
 		q = q.Where(tx.engine.Contains("name_key"), key)
 	}
+	if query.IDs != nil {
+		q = q.Where("id IN (?)", bun.List(query.IDs))
+	}
 	return q
 }
 
@@ -138,7 +142,7 @@ func (tx *Tx) AccountsPage(ctx context.Context, query AccountQuery) ([]domain.Ac
 func (tx *Tx) CountAccounts(ctx context.Context, query AccountQuery, limit int) (int, error) {
 	some := tx.whereAccounts(tx.idb.NewSelect().TableExpr("accounts").Column("id"), query).Limit(int64(limit))
 	var n int
-	err := tx.idb.NewSelect().TableExpr("(?) AS some", some).ColumnExpr("count(*)").Scan(ctx, &n)
+	err := tx.idb.NewSelect().TableExpr("(?) AS counted", some).ColumnExpr("count(*)").Scan(ctx, &n)
 	return n, tx.fail("count accounts", err)
 }
 

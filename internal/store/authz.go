@@ -19,12 +19,18 @@ type generationRow struct {
 	Generation string `bun:"generation"`
 }
 
-// LockScopes holds the scopes until the transaction ends: no other transaction that asks for one of them runs meanwhile.
-// The engine takes them in the order of their names, whatever order they are given in.
-func (tx *Tx) LockScopes(ctx context.Context, scopes ...string) error {
-	sorted := distinct(scopes)
-	slices.Sort(sorted)
-	return tx.fail("lock scopes", tx.engine.LockScopes(ctx, tx.idb, sorted))
+// LockScopes holds the scopes until the transaction ends. Whoever asks for one that is held exclusively waits, and so does
+// who asks exclusively for one that is held at all. It takes them in one order, whatever order and mode they are given in,
+// so that two callers never wait for each other; call it once per transaction.
+func (tx *Tx) LockScopes(ctx context.Context, exclusive []string, shared ...string) error {
+	mine := distinct(exclusive)
+	slices.Sort(mine)
+	others := slices.DeleteFunc(distinct(shared), func(s string) bool {
+		_, found := slices.BinarySearch(mine, s)
+		return found
+	})
+	slices.Sort(others)
+	return tx.fail("lock scopes", tx.engine.LockScopes(ctx, tx.idb, mine, others))
 }
 
 // Generation returns the generation of a scope, "" when it was never bumped.

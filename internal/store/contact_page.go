@@ -16,6 +16,7 @@ type ContactQuery struct {
 	Email        *string              // who have this address, without regard to case; "": who have none
 	Permission   *domain.Permission   // who were granted this permission itself
 	State        *domain.ContactState // who are in this state
+	IDs          []domain.ContactID   // not nil: these only
 	Order        Order                // OrderLastName (default) or OrderCreatedAt
 	Page         Page
 }
@@ -37,6 +38,9 @@ func (tx *Tx) whereContacts(q *bun.SelectQuery, query ContactQuery) *bun.SelectQ
 	}
 	if query.State != nil {
 		q = q.Where("state = ?", *query.State)
+	}
+	if query.IDs != nil {
+		q = q.Where("id IN (?)", bun.List(query.IDs))
 	}
 	return q
 }

@@ -20,6 +20,12 @@ var (
 	ErrRefused = errors.New("refused by the database")
 	// ErrBusy says that the database was locked for too long. Trying again may succeed.
 	ErrBusy = errors.New("database is busy")
+	// ErrUnavailable says that the database cannot be reached, is starting or stopping, or takes no more connections.
+	ErrUnavailable = errors.New("database is unavailable")
+	// ErrOutcomeUnknown is an ErrUnavailable during a commit: what the transaction wrote may be kept or not.
+	ErrOutcomeUnknown = fmt.Errorf("%w: it is unknown whether the transaction was committed", ErrUnavailable)
+	// ErrLeaseLost says that another process has taken over what this one had claimed.
+	ErrLeaseLost = errors.New("the lease was lost")
 	// ErrBadPage says that a page's limit, order or keyset is none of the allowed ones.
 	ErrBadPage = errors.New("bad page")
 )
@@ -74,7 +80,11 @@ func (tx *Tx) fail(op string, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("%s: %w", op, ErrNotFound)
 	}
-	return fmt.Errorf("%s: %w", op, tx.engine.Translate(err))
+	err = fmt.Errorf("%s: %w", op, tx.engine.Translate(err))
+	if tx.failed == nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLeaseLost) {
+		tx.failed = err
+	}
+	return err
 }
 
 // changed is fail for a write that must have met a row.

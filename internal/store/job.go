@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -130,17 +131,69 @@ func (tx *Tx) UpdateJob(ctx context.Context, job domain.Job) error {
 	return tx.changed("update job", res, err)
 }
 
-// NextQueuedJob returns the oldest job that waits, or ErrNotFound.
-func (tx *Tx) NextQueuedJob(ctx context.Context) (domain.Job, error) {
-	var row jobRow
-	err := tx.idb.NewSelect().Model(&row).Where("state = ?", domain.JobQueued).OrderExpr("created_at, id").Limit(1).Scan(ctx)
-	return row.domain(), tx.fail("next queued job", err)
+// Lease says who works on a job, and until when nobody else may.
+type Lease struct {
+	Holder string // a new id for each try
+	Now    time.Time
+	Until  time.Time
 }
 
-// RequeueRunning lets the jobs that were running when the process ended wait again, and returns how many there were.
-func (tx *Tx) RequeueRunning(ctx context.Context) (int, error) {
+// ClaimJob gives the oldest job that waits, or that was running under a lease which has ended, to the holder of the lease,
+// and returns it. With an id it is this job and no other one; its holder may claim it again. It is ErrNotFound when there
+// is nothing to claim. Of several processes that claim at once each gets another job.
+func (tx *Tx) ClaimJob(ctx context.Context, id domain.JobID, l Lease) (domain.Job, error) {
+	for {
+		var row jobRow
+		q := tx.idb.NewSelect().Model(&row).Where(jobFree, domain.JobQueued, domain.JobRunning, millis{l.Now}, l.Holder).OrderExpr("created_at, id").Limit(1)
+		if id != "" {
+			q = q.Where("id = ?", id)
+		}
+		if err := q.Scan(ctx); err != nil {
+			return domain.Job{}, tx.fail("claim job", err)
+		}
+		n, err := tx.affected(ctx, "claim job", tx.idb.NewUpdate().Model((*jobRow)(nil)).
+			Set("state = ?, lease_holder = ?, lease_until = ?", domain.JobRunning, l.Holder, millis{l.Until}).
+			Where("id = ?", row.ID).Where(jobFree, domain.JobQueued, domain.JobRunning, millis{l.Now}, l.Holder))
+		if err != nil {
+			return domain.Job{}, err
+		}
+		if n == 1 { // else somebody else was faster
+			row.State = domain.JobRunning
+			return row.domain(), nil
+		}
+	}
+}
+
+// jobFree is the condition under which a job may be claimed.
+const jobFree = "(state = ? OR (state = ? AND (lease_until IS NULL OR lease_until <= ? OR lease_holder = ?)))"
+
+// RenewJob moves the end of a lease. It is ErrLeaseLost when the holder has it no more.
+func (tx *Tx) RenewJob(ctx context.Context, id domain.JobID, l Lease) error {
+	n, err := tx.affected(ctx, "renew job", tx.idb.NewUpdate().Model((*jobRow)(nil)).Set("lease_until = ?", millis{l.Until}).
+		Where("id = ? AND lease_holder = ? AND state = ?", id, l.Holder, domain.JobRunning))
+	if err == nil && n == 0 {
+		err = tx.fail("renew job", ErrLeaseLost)
+	}
+	return err
+}
+
+// UpdateHeldJob is UpdateJob by the holder of the job's lease. It is ErrLeaseLost when another one has taken over: what the
+// transaction does must not be kept then. A job that it lets wait, or ends, has no holder any more.
+func (tx *Tx) UpdateHeldJob(ctx context.Context, job domain.Job, holder string) error {
+	row := jobRowOf(job)
+	n, err := tx.affected(ctx, "update held job", tx.idb.NewUpdate().Model(&row).ExcludeColumn("created_at").WherePK().
+		Where("lease_holder = ? AND state = ?", holder, domain.JobRunning))
+	if err == nil && n == 0 {
+		err = tx.fail("update held job", ErrLeaseLost)
+	}
+	return err
+}
+
+// EndJobLeases lets the jobs that were running wait again, and returns how many there were. It is for a process that is
+// the only one on its database and starts: nobody works on them any more.
+func (tx *Tx) EndJobLeases(ctx context.Context) (int, error) {
 	q := tx.idb.NewUpdate().Model((*jobRow)(nil)).Set("state = ?", domain.JobQueued).Where("state = ?", domain.JobRunning)
-	return tx.affected(ctx, "requeue running", q)
+	return tx.affected(ctx, "end job leases", q)
 }
 
 // DeleteJobFiles deletes the files of a job, which has no use for them any more.

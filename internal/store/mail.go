@@ -63,6 +63,43 @@ func (tx *Tx) DueMails(ctx context.Context, now time.Time, limit int) ([]domain.
 	return domainOf(rows, mailRow.domain), tx.fail("due mails", err)
 }
 
+// ClaimMails returns messages that are due as DueMails does, and moves their next try to until: nobody else finds them due
+// before. Of several processes that claim at once each gets other messages.
+func (tx *Tx) ClaimMails(ctx context.Context, now, until time.Time, limit int) ([]domain.Mail, error) {
+	due, err := tx.DueMails(ctx, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	var claimed []domain.Mail
+	for _, m := range due {
+		n, err := tx.affected(ctx, "claim mail", tx.idb.NewUpdate().Model((*mailRow)(nil)).Set("next_try = ?", millis{until}).
+			Where("id = ? AND sent_at IS NULL AND next_try = ?", m.ID, millis{m.NextTry}))
+		if err != nil {
+			return nil, err
+		}
+		if n == 1 { // else somebody else was faster
+			m.NextTry = millis{until}.UTC().Truncate(time.Millisecond)
+			claimed = append(claimed, m)
+		}
+	}
+	if len(claimed) == 0 && len(due) > 0 { // all of these are taken: there may be others
+		return tx.ClaimMails(ctx, now, until, limit)
+	}
+	return claimed, nil
+}
+
+// UpdateClaimedMail is UpdateMail for a message that was claimed until then, and that nobody else has claimed meanwhile;
+// else it is ErrLeaseLost.
+func (tx *Tx) UpdateClaimedMail(ctx context.Context, m domain.Mail, until time.Time) error {
+	row := mailRowOf(m)
+	n, err := tx.affected(ctx, "update claimed mail", tx.idb.NewUpdate().Model(&row).ExcludeColumn("email", "email_key", "actor", "created_at").WherePK().
+		Where("sent_at IS NULL AND next_try = ?", millis{until}))
+	if err == nil && n == 0 {
+		err = tx.fail("update claimed mail", ErrLeaseLost)
+	}
+	return err
+}
+
 // UpdateMail records a try to send: every column but id, address, actor and creation time.
 func (tx *Tx) UpdateMail(ctx context.Context, m domain.Mail) error {
 	row := mailRowOf(m)

@@ -25,3 +25,12 @@ func (tx *Tx) SetMeta(ctx context.Context, key, value string) error {
 	_, err := tx.idb.NewInsert().Model(&metaRow{Key: key, Value: value}).On("CONFLICT (key) DO UPDATE").Set("value = EXCLUDED.value").Exec(ctx)
 	return tx.fail("set meta", err)
 }
+
+// MetaOnce keeps a value unless the key has one, and returns the one that the key has. Of several callers at once all get
+// the same.
+func (tx *Tx) MetaOnce(ctx context.Context, key, value string) (string, error) {
+	if _, err := tx.idb.NewInsert().Model(&metaRow{Key: key, Value: value}).On("CONFLICT (key) DO NOTHING").Exec(ctx); err != nil {
+		return "", tx.fail("meta once", err)
+	}
+	return tx.Meta(ctx, key)
+}

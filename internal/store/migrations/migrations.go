@@ -7,3 +7,8 @@ import "embed"
 //
 //go:embed sqlite/*.sql
 var SQLite embed.FS
+
+// Postgres holds those of the PostgreSQL engine, in the folder "postgres". Versions mean the same on both engines.
+//
+//go:embed postgres/*.sql
+var Postgres embed.FS

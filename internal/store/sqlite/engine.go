@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -47,5 +49,45 @@ func (engine) HasMember(column string) string {
 	return "EXISTS (SELECT 1 FROM json_each(" + column + ") AS member WHERE member.value = ?)"
 }
 
+// Shared implements store.Engine. The one process that serves a file holds a lock on its folder.
+func (engine) Shared() bool { return false }
+
+// Stale implements store.Engine. There is no connection that could be lost.
+func (engine) Stale(error) bool { return false }
+
+// OutcomeUnknown implements store.Engine. A commit that failed was none: the file is here.
+func (engine) OutcomeUnknown(error) bool { return false }
+
+// TxOptions implements store.Engine.
+func (engine) TxOptions(readOnly bool) *sql.TxOptions { return &sql.TxOptions{ReadOnly: readOnly} }
+
 // LockScopes implements store.Engine. A transaction of Update is the only writer from its first statement on, which locks every scope.
-func (engine) LockScopes(context.Context, bun.IDB, []string) error { return nil }
+func (engine) LockScopes(context.Context, bun.IDB, []string, []string) error { return nil }
+
+// Generations implements store.Engine. There is one incarnation: what a file has said it does not forget.
+func (engine) Generations(ctx context.Context, reader *bun.DB, scopes []string) (string, map[string]string, error) {
+	list, err := json.Marshal(scopes)
+	if err != nil {
+		return "", nil, err
+	}
+	rows, err := reader.DB.QueryContext(ctx, "SELECT scope, generation FROM authz_generation WHERE scope IN (SELECT value FROM json_each(?))", string(list))
+	if err != nil {
+		return "", nil, err
+	}
+	defer rows.Close()
+	of := make(map[string]string, len(scopes))
+	for rows.Next() {
+		var scope, generation string
+		if err := rows.Scan(&scope, &generation); err != nil {
+			return "", nil, err
+		}
+		of[scope] = generation
+	}
+	return "", of, rows.Err()
+}
+
+// Analyze implements store.Engine.
+func (engine) Analyze(ctx context.Context, writer *bun.DB) error {
+	_, err := writer.DB.ExecContext(ctx, "PRAGMA optimize")
+	return err
+}

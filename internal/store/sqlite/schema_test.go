@@ -19,7 +19,7 @@ INSERT INTO links VALUES ('l', 'invitation', 'c', '', x'01', 1, 2, NULL, NULL);
 INSERT INTO api_tokens VALUES ('t', 'u', NULL, NULL, NULL, '', x'01', '{}', '', '', 1, 2, NULL, NULL);
 INSERT INTO audit_log VALUES ('e', 'a', 1, '', '', '', '', 'act', '', '', '', '', '', NULL, NULL);
 INSERT INTO staff VALUES ('u', 'support');
-INSERT INTO jobs VALUES ('j', '', 'QUEUED', 0, 0, '', '', '', '{}', '', '', '', 0, 0, '{}', NULL, 1, NULL);
+INSERT INTO jobs VALUES ('j', '', 'QUEUED', 0, 0, '', '', '', '{}', '', '', '', 0, 0, '{}', NULL, 1, NULL, '', NULL);
 INSERT INTO job_files VALUES ('j', 'f', x'00');
 INSERT INTO authz_outbox (id, account_scopes, updates, operation, actor, created_at) VALUES ('o', '[]', '[]', '', '', 1);
 INSERT INTO idempotency_keys VALUES ('x', 'k', '', x'00', '{}', 1);

@@ -17,7 +17,10 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t testing.TB) *store.DB { return open(t, filepath.Join(t.TempDir(), "steward.db")) })
+	storetest.Run(t, func(t testing.TB) func() *store.DB {
+		path := filepath.Join(t.TempDir(), "steward.db")
+		return func() *store.DB { return open(t, path) }
+	})
 }
 
 // open returns the database at path, which it creates.

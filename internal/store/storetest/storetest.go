@@ -16,8 +16,9 @@ import (
 	"steward/internal/store"
 )
 
-// Run tests an engine. open returns a fresh, migrated and empty database each time and closes it when its test ends.
-func Run(t *testing.T, open func(t testing.TB) *store.DB) {
+// Run tests an engine. fresh returns how to open a new, migrated and empty database, which is closed when its test ends.
+// Opening it again is what a second replica does.
+func Run(t *testing.T, fresh func(t testing.TB) (open func() *store.DB)) {
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, f *fixture)
@@ -36,6 +37,7 @@ func Run(t *testing.T, open func(t testing.TB) *store.DB) {
 		{"PrimaryTypes", testPrimaryTypes},
 		{"ContactsPage", testContactsPage},
 		{"ContactFilters", testContactFilters},
+		{"PagesOfIDs", testPagesOfIDs},
 		{"BulkContacts", testBulkContacts},
 		{"BulkDuplicate", testBulkDuplicate},
 		{"Users", testUsers},
@@ -49,11 +51,19 @@ func Run(t *testing.T, open func(t testing.TB) *store.DB) {
 		{"AuditPage", testAuditPage},
 		{"AuditFilters", testAuditFilters},
 		{"Generations", testGenerations},
+		{"GenerationsOfReplicas", testGenerationsOfReplicas},
+		{"LockScopes", testLockScopes},
+		{"LockScopesOrder", testLockScopesOrder},
 		{"Outbox", testOutbox},
 		{"Idempotency", testIdempotency},
 		{"Jobs", testJobs},
+		{"JobLeases", testJobLeases},
+		{"JobsOfReplicas", testJobsOfReplicas},
 		{"Mails", testMails},
+		{"MailClaims", testMailClaims},
+		{"Analyze", testAnalyze},
 		{"Meta", testMeta},
+		{"MetaOnce", testMetaOnce},
 		{"Pages", testPages},
 		{"UpdateRollsBack", testUpdateRollsBack},
 		{"ViewIsReadOnlySnapshot", testView},
@@ -63,7 +73,8 @@ func Run(t *testing.T, open func(t testing.TB) *store.DB) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(t, &fixture{T: t, db: open(t), ctx: t.Context()})
+			open := fresh(t)
+			test.run(t, &fixture{T: t, db: open(), open: open, ctx: t.Context()})
 		})
 	}
 }
@@ -71,8 +82,9 @@ func Run(t *testing.T, open func(t testing.TB) *store.DB) {
 // fixture is a test with its database.
 type fixture struct {
 	*testing.T
-	db  *store.DB
-	ctx context.Context
+	db   *store.DB
+	open func() *store.DB
+	ctx  context.Context
 }
 
 // at is a moment of the tests, to the millisecond as the store keeps it; n orders moments by the minute.

@@ -80,10 +80,23 @@ func testUpdateRollsBack(t *testing.T, f *fixture) {
 	missing(f, get)
 
 	f.account("Taken")
-	f.update(func(tx *store.Tx) error { // a refused row leaves the transaction usable
+	f.refused(store.ErrDuplicate, func(tx *store.Tx) error { // a refused row ends the transaction, also when nobody minds
+		if err := set(tx); err != nil {
+			return err
+		}
 		err := tx.InsertAccount(f.ctx, domain.Account{ID: "x", Name: "taken", CreatedAt: at(0), UpdatedAt: at(0)})
 		if !errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("got %v, want a duplicate", err)
+		}
+		return nil
+	})
+	missing(f, get)
+	f.update(func(tx *store.Tx) error { // what is missing does not
+		if _, err := tx.Account(f.ctx, "none"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("got %v, want %v", err, store.ErrNotFound)
+		}
+		if err := tx.ClearMailText(f.ctx, "none"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("got %v, want %v", err, store.ErrNotFound)
 		}
 		return set(tx)
 	})
@@ -128,7 +141,7 @@ func testConcurrentWriters(t *testing.T, f *fixture) {
 		wg.Go(func() {
 			for range rounds {
 				err := f.db.Update(f.ctx, func(tx *store.Tx) error {
-					if err := tx.LockScopes(f.ctx, "b", "a", "b"); err != nil {
+					if err := tx.LockScopes(f.ctx, []string{"b", "a", "b"}, "c"); err != nil {
 						return err
 					}
 					v, err := tx.Meta(f.ctx, "n")
