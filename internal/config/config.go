@@ -27,6 +27,18 @@ type Config struct {
 	CORSOrigins     []string      `group:"serving" name:"cors-origins" placeholder:"ORIGIN" help:"Origins of single-page apps that may call the API from a browser, such as https://app.example.com."`
 	ShutdownTimeout time.Duration `group:"serving" placeholder:"DURATION" help:"How long requests in flight may take to finish once the server is told to end."`
 
+	DatabaseURL     string        `group:"parts" name:"database-url" placeholder:"URL" help:"PostgreSQL database that keeps everything, such as postgres://steward:password@db.example.com/steward?sslmode=verify-full. Without it the data directory holds an SQLite database. Prefer the environment or the file for what holds a password."`
+	SpiceDBEndpoint string        `group:"parts" name:"spicedb-endpoint" placeholder:"HOST:PORT" help:"SpiceDB server, over TLS; http://127.0.0.1:50051 goes without it, on loopback only. Needs database-url. Without it SpiceDB runs in process, on the same database."`
+	SpiceDBKey      string        `group:"parts" name:"spicedb-key" placeholder:"KEY" help:"Preshared key of the SpiceDB server. Prefer the environment or the file."`
+	SpiceDBCA       string        `group:"parts" name:"spicedb-ca" placeholder:"FILE" help:"PEM file of the authority that has signed the SpiceDB server's certificate. Default: those of the system."`
+	SpiceDBTimeout  time.Duration `group:"parts" name:"spicedb-timeout" placeholder:"DURATION" help:"How long one question to SpiceDB, or to the database for its generations, may take before the answer is UNAVAILABLE."`
+	RedisURL        string        `group:"parts" name:"redis-url" placeholder:"URL" help:"Redis that keeps check results for all replicas, such as rediss://user:password@redis.example.com:6379/0. Forms with several hosts: redis+cluster://A,B and redis+sentinel://A,B/NAME. Needs database-url. Without it each process keeps its own."`
+	RedisCA         string        `group:"parts" name:"redis-ca" placeholder:"FILE" help:"PEM file of the authority that has signed Redis' certificate. Default: those of the system."`
+	CheckCacheBytes int64         `group:"parts" name:"check-cache-bytes" placeholder:"BYTES" help:"Most memory for check results in this process."`
+
+	MetricsListen string `group:"observing" name:"metrics-listen" placeholder:"HOST:PORT" help:"Address that serves Prometheus metrics at /metrics. Without it there are none."`
+	OTLPEndpoint  string `group:"observing" name:"otlp-endpoint" placeholder:"URL" help:"Collector that OpenTelemetry traces are sent to over HTTP, such as http://127.0.0.1:4318. Without it none are made."`
+
 	// OIDCIssuer and OIDCAudience are pairs by position; one audience alone is that of every issuer.
 	OIDCIssuer   []string `group:"sign-in" name:"oidc-issuer" placeholder:"URL" help:"Issuer of the OIDC bearer tokens that sign people in, exactly as the tokens name it."`
 	OIDCAudience []string `group:"sign-in" name:"oidc-audience" placeholder:"NAME" help:"Audience that a token must be meant for: one for each issuer, in the same order, or one for all of them."`
@@ -62,6 +74,8 @@ func (c *Config) SetDefaults() {
 	orDefault(&c.ShutdownTimeout, 30*time.Second)
 	orDefault(&c.MailsPerPerson, 500)
 	orDefault(&c.MailsPerAddress, 20)
+	orDefault(&c.SpiceDBTimeout, 3*time.Second)
+	orDefault(&c.CheckCacheBytes, 64<<20)
 	orDefault(&c.LogLevel, "info")
 	orDefault(&c.LogFormat, "text")
 	orDefault(&c.MaxBodyBytes, 128<<10)
@@ -111,6 +125,7 @@ func (c *Config) Validate() error {
 		bad("oidc-audience", "must be given once for each oidc-issuer or once for all: there are %d issuers and %d audiences", n, m)
 	}
 	c.validateMail(bad)
+	c.validateParts(bad)
 	if err := new(slog.Level).UnmarshalText([]byte(c.LogLevel)); err != nil || strings.ContainsAny(c.LogLevel, "+-") {
 		bad("log-level", "must be debug, info, warn or error, not %q", c.LogLevel)
 	}
@@ -119,6 +134,32 @@ func (c *Config) Validate() error {
 	}
 	c.validateLimits(bad)
 	return errors.Join(errs...)
+}
+
+// validateParts checks which parts go together; each part reads its own address.
+func (c *Config) validateParts(bad func(setting, format string, args ...any)) {
+	// The values may hold passwords: they are not repeated.
+	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
+		bad("database-url", "must look like postgres://user:password@host/database")
+	}
+	for _, s := range []struct{ setting, value string }{{"spicedb-endpoint", c.SpiceDBEndpoint}, {"redis-url", c.RedisURL}} {
+		if s.value != "" && c.DatabaseURL == "" {
+			bad(s.setting, "needs database-url: what lies in a data directory has one process, which keeps everything itself")
+		}
+	}
+	if c.SpiceDBEndpoint != "" && c.SpiceDBKey == "" {
+		bad("spicedb-key", "is required with spicedb-endpoint")
+	}
+	if c.MetricsListen != "" {
+		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+			bad("metrics-listen", "must be HOST:PORT, such as 127.0.0.1:9090, not %q", c.MetricsListen)
+		}
+	}
+	if c.OTLPEndpoint != "" {
+		if u, err := url.Parse(c.OTLPEndpoint); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			bad("otlp-endpoint", "must be an http or https address, such as http://127.0.0.1:4318")
+		}
+	}
 }
 
 func (c *Config) validateMail(bad func(setting, format string, args ...any)) {
@@ -146,6 +187,7 @@ func (c *Config) validateLimits(bad func(setting, format string, args ...any)) {
 	}{
 		{"max-body-bytes", c.MaxBodyBytes}, {"max-upload-bytes", c.MaxUploadBytes}, {"max-tokens", int64(c.MaxTokens)},
 		{"max-depth", int64(c.MaxDepth)}, {"max-fields", int64(c.MaxFields)}, {"max-aliases", int64(c.MaxAliases)},
+		{"spicedb-timeout", int64(c.SpiceDBTimeout)}, {"check-cache-bytes", c.CheckCacheBytes},
 		{"operation-timeout", int64(c.OperationTimeout)}, {"shutdown-timeout", int64(c.ShutdownTimeout)},
 	} {
 		if limit.value <= 0 {

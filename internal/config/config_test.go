@@ -91,20 +91,26 @@ func TestFlags_everySettingFromEverySource(t *testing.T) {
 		"smtp-url": "smtps://u:p@mail.example.com", "mail-from": "Steward <s@example.com>", "log-level": "debug", "log-format": "json",
 		"max-body-bytes": "1", "max-upload-bytes": "2", "max-tokens": "3", "max-depth": "4", "max-fields": "5", "max-aliases": "6",
 		"operation-timeout": "7s", "mails-per-person": "8", "mails-per-address": "9",
+		"database-url": "postgres://u:p@db.example.com/steward", "spicedb-endpoint": "spicedb.example.com:50051", "spicedb-key": "k",
+		"spicedb-ca": "/etc/spicedb.pem", "spicedb-timeout": "4s", "redis-url": "rediss://redis.example.com:6379", "redis-ca": "/etc/redis.pem",
+		"check-cache-bytes": "10", "metrics-listen": "127.0.0.1:11", "otlp-endpoint": "http://127.0.0.1:4318",
 	}
 	want := config.Config{
 		Listen: "127.0.0.1:9", Data: "/srv/steward", Demo: true, PublicURL: "https://steward.example.com",
 		CORSOrigins: []string{"https://a.example.com", "https://b.example.com"}, ShutdownTimeout: 3 * time.Second,
 		OIDCIssuer: []string{"https://one.example.com", "https://two.example.com"}, OIDCAudience: []string{"one", "two"},
 		SMTPURL: "smtps://u:p@mail.example.com", MailFrom: "Steward <s@example.com>", MailsPerPerson: 8, MailsPerAddress: 9, LogLevel: "debug", LogFormat: "json",
-		Limits: config.Limits{MaxBodyBytes: 1, MaxUploadBytes: 2, MaxTokens: 3, MaxDepth: 4, MaxFields: 5, MaxAliases: 6, OperationTimeout: 7 * time.Second},
+		Limits:      config.Limits{MaxBodyBytes: 1, MaxUploadBytes: 2, MaxTokens: 3, MaxDepth: 4, MaxFields: 5, MaxAliases: 6, OperationTimeout: 7 * time.Second},
+		DatabaseURL: "postgres://u:p@db.example.com/steward", SpiceDBEndpoint: "spicedb.example.com:50051", SpiceDBKey: "k", SpiceDBCA: "/etc/spicedb.pem",
+		SpiceDBTimeout: 4 * time.Second, RedisURL: "rediss://redis.example.com:6379", RedisCA: "/etc/redis.pem", CheckCacheBytes: 10,
+		MetricsListen: "127.0.0.1:11", OTLPEndpoint: "http://127.0.0.1:4318",
 	}
 	var args []string
 	env := map[string]string{}
 	var file strings.Builder
 	for k, v := range values {
 		args = append(args, "--"+k+"="+v)
-		env["STEWARD_"+strings.ToUpper(strings.ReplaceAll(k, "-", "_"))] = v
+		env[environment(k)] = v
 		if strings.Contains(v, ",") {
 			v = "[" + v + "]"
 		}
@@ -127,13 +133,42 @@ func TestFlags_everySettingFromEverySource(t *testing.T) {
 
 	page := config.Reference()
 	for k := range values {
-		if !strings.Contains(page, "`--"+k+"`") {
-			t.Errorf("the reference does not name %s", k)
+		if !strings.Contains(page, "| `--"+k+"` | `"+environment(k)+"` | `"+k+"` |") {
+			t.Errorf("the reference does not name %s and %s", k, environment(k))
 		}
 	}
 	if got := strings.Count(page, "\n| `--"); got != len(values) {
 		t.Errorf("the reference has %d settings, this test %d", got, len(values))
 	}
+}
+
+// environment returns the variable of a setting, written down here a second time: platforms fill the plain ones in.
+func environment(setting string) string {
+	plain := map[string]string{
+		"database-url": "DATABASE_URL", "spicedb-endpoint": "SPICEDB_ENDPOINT", "spicedb-key": "SPICEDB_KEY", "spicedb-ca": "SPICEDB_CA",
+		"redis-url": "REDIS_URL", "redis-ca": "REDIS_CA",
+	}
+	if name, ok := plain[setting]; ok {
+		return name
+	}
+	return "STEWARD_" + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
+}
+
+// TestFlags_plainEnvironment holds that a plain name wins over the file as others do, and that it has no second name.
+func TestFlags_plainEnvironment(t *testing.T) {
+	const file = "database-url: postgres://file/steward\n"
+	t.Run("over_the_file", func(t *testing.T) {
+		got, err := parse(t, nil, map[string]string{"DATABASE_URL": "postgres://environment/steward"}, file)
+		if err != nil || got.DatabaseURL != "postgres://environment/steward" {
+			t.Errorf("got %q, error %v", got.DatabaseURL, err)
+		}
+	})
+	t.Run("no_prefix", func(t *testing.T) {
+		got, err := parse(t, nil, map[string]string{"STEWARD_DATABASE_URL": "postgres://prefixed/steward"}, file)
+		if err != nil || got.DatabaseURL != "postgres://file/steward" {
+			t.Errorf("got %q, error %v", got.DatabaseURL, err)
+		}
+	})
 }
 
 func TestFlags_badFile(t *testing.T) {
@@ -182,6 +217,19 @@ func TestConfig_Validate(t *testing.T) {
 		"log_level":               {func(c *config.Config) { c.LogLevel = "loud" }, "log-level must be"},
 		"log_format":              {func(c *config.Config) { c.LogFormat = "xml" }, "log-format must be"},
 		"negative_limit":          {func(c *config.Config) { c.MaxDepth = -1 }, "max-depth must be above zero"},
+		"negative_cache":          {func(c *config.Config) { c.CheckCacheBytes = -1 }, "check-cache-bytes must be above zero"},
+		"negative_timeout":        {func(c *config.Config) { c.SpiceDBTimeout = -1 }, "spicedb-timeout must be above zero"},
+		"database_alone":          {func(c *config.Config) { c.DatabaseURL = "postgresql://u:secret@db.example/steward" }, ""},
+		"database_of_another":     {func(c *config.Config) { c.DatabaseURL = "mysql://u:secret@db.example/steward" }, "database-url must look like"},
+		"spicedb_without_rows":    {func(c *config.Config) { c.SpiceDBEndpoint, c.SpiceDBKey = "s.example:50051", "secret" }, "spicedb-endpoint needs database-url"},
+		"redis_without_rows":      {func(c *config.Config) { c.RedisURL = "redis://u:secret@r.example" }, "redis-url needs database-url"},
+		"spicedb_without_key": {func(c *config.Config) { c.DatabaseURL, c.SpiceDBEndpoint = "postgres://h/d", "s.example:50051" },
+			"spicedb-key is required"},
+		"every_part": {func(c *config.Config) {
+			c.DatabaseURL, c.RedisURL, c.SpiceDBEndpoint, c.SpiceDBKey = "postgres://h/d", "redis://r", "s.example:50051", "secret"
+		}, ""},
+		"metrics_without_port": {func(c *config.Config) { c.MetricsListen = "localhost" }, "metrics-listen must be"},
+		"collector":            {func(c *config.Config) { c.OTLPEndpoint = "127.0.0.1:4318" }, "otlp-endpoint must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var cfg config.Config

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -37,7 +38,7 @@ func (f *Flags) Settings() (Config, error) {
 }
 
 var groups = []struct{ key, title string }{
-	{"serving", "Serving"}, {"sign-in", "Sign-in"}, {"mail", "Mail"}, {"logging", "Logging"}, {"limits", "Limits of a request"}, {"settings", "Where settings come from"},
+	{"serving", "Serving"}, {"parts", "Database, SpiceDB, Redis"}, {"observing", "Observing"}, {"sign-in", "Sign-in"}, {"mail", "Mail"}, {"logging", "Logging"}, {"limits", "Limits of a request"}, {"settings", "Where settings come from"},
 }
 
 // Options returns what kong needs to read Flags from the environment and the settings file.
@@ -78,7 +79,13 @@ type setting struct {
 	repeatable               bool
 }
 
+// plain are the settings whose environment variables carry the names that platforms give them.
+var plain = []string{"database-url", "spicedb-endpoint", "spicedb-key", "spicedb-ca", "redis-url", "redis-ca"}
+
 func envOf(name string) string {
+	if slices.Contains(plain, name) {
+		return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	}
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
