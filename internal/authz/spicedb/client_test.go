@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +21,10 @@ import (
 
 func TestClient_Check(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	onEach(t, testCheck)
+}
+
+func testCheck(t *testing.T, c *spicedb.Client) {
 	fill(t, c, 2, 3)
 
 	t.Run("answers_in_the_order_of_the_questions", func(t *testing.T) {
@@ -125,7 +127,10 @@ func wantUnavailable(t *testing.T, err error) {
 
 func TestClient_Write(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	onEach(t, testWrite)
+}
+
+func testWrite(t *testing.T, c *spicedb.Client) {
 	const support, accounting = "platform:steward#support@user:u", "platform:steward#accounting@user:u"
 	q := ask(relation.TypePlatform, relation.PlatformID, relation.RelSupport)
 
@@ -157,7 +162,7 @@ func TestClient_Write(t *testing.T) {
 		before, _ := c.Count(t.Context())
 		for _, bad := range []string{"", "platform:steward#support", "platform:steward#support@user:*", "platform:steward#support@user:a b",
 			"platform:steward#support@user:a#x#y", "platform:steward#no_such@user:u", "nothing:x#support@user:u", "platform:steward#support@account:u"} {
-			err := c.Write(t.Context(), []relation.Update{{Relationship: "platform:steward#support@user:innocent"}, {Relationship: bad}})
+			err := c.Write(t.Context(), "", []relation.Update{{Relationship: "platform:steward#support@user:innocent"}, {Relationship: bad}})
 			if err == nil {
 				t.Errorf("%q was written", bad)
 			}
@@ -183,7 +188,7 @@ func TestClient_Write(t *testing.T) {
 	t.Run("no_time_left", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		err := c.Write(ctx, []relation.Update{{Relationship: support}})
+		err := c.Write(ctx, "", []relation.Update{{Relationship: support}})
 		wantUnavailable(t, err)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
@@ -201,7 +206,10 @@ func must[T any](v T, err error) T {
 
 func TestClient_Each(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	onEach(t, testEach)
+}
+
+func testEach(t *testing.T, c *spicedb.Client) {
 	contacts := fill(t, c, 1, 3)
 	want := relation.OfAccount("a0")
 	for _, row := range contacts {
@@ -229,7 +237,10 @@ func TestClient_Each(t *testing.T) {
 // A relationship that somebody deleted and one that somebody added are found and undone.
 func TestReconcile_against_spicedb(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	onEach(t, testReconcile)
+}
+
+func testReconcile(t *testing.T, c *spicedb.Client) {
 	contacts := fill(t, c, 1, 4)
 	const gone, extra, false_ = "contact:a0-m#person@user:a0-m", "account:a0#owner@contact:a0-1#person", "permission_set:a0/ff#without_admin@account:a0"
 	write(t, c, relation.Update{Delete: true, Relationship: gone}, relation.Update{Relationship: extra}, relation.Update{Relationship: false_})
@@ -260,50 +271,6 @@ func TestReconcile_against_spicedb(t *testing.T) {
 	if can(t, c, user("a0-1"), ask(relation.TypeAccount, "a0", relation.TransferOwnership)) {
 		t.Error("the stranger still owns the account")
 	}
-}
-
-// Once a revoke has returned nobody is answered from before it, and the same for a grant, whatever else is asked and
-// written, and when a deadline has cut off the first attempt.
-func TestClient_never_answers_from_before_a_write(t *testing.T) {
-	t.Parallel()
-	c := start(t)
-	fill(t, c, 1, 10)
-	ctx, stop := context.WithCancel(t.Context())
-	var readers, writers sync.WaitGroup
-	question := func(i int) authz.Question {
-		return ask(relation.TypeAccount, fmt.Sprintf("w%d", i), relation.ViewAccount)
-	}
-	for range 4 {
-		readers.Go(func() {
-			for ctx.Err() == nil {
-				i := rand.IntN(3)
-				if _, err := c.Check(ctx, user(fmt.Sprintf("w%d", i)), []authz.Question{question(i)}); err != nil && ctx.Err() == nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	for i := range 3 {
-		writers.Go(func() {
-			rel := fmt.Sprintf("contact:w%d#person@user:w%d", i, i)
-			write(t, c, relation.Update{Relationship: fmt.Sprintf("account:w%d#contact@contact:w%d#person", i, i)})
-			for n := range 100 {
-				update := []relation.Update{{Delete: n%2 == 1, Relationship: rel}}
-				short, cancel := context.WithTimeout(t.Context(), rand.N(time.Millisecond))
-				if err := c.Write(short, update); err != nil {
-					wantUnavailable(t, err)
-					write(t, c, update...)
-				}
-				cancel()
-				if got := can(t, c, user(fmt.Sprintf("w%d", i)), question(i)); got != (n%2 == 0) {
-					t.Errorf("write %d of account w%d: answered %v from before it", n, i, got)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	stop()
-	readers.Wait()
 }
 
 func TestStartEmbedded(t *testing.T) {

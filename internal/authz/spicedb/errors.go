@@ -38,7 +38,10 @@ func translate(ctx context.Context, op string, err error) error {
 	switch status.Code(err) {
 	case codes.DeadlineExceeded:
 		return &UnavailableError{op, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)}
-	case codes.Unavailable, codes.Canceled, codes.Aborted, codes.ResourceExhausted:
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return fmt.Errorf("spicedb: %s: the server at spicedb-endpoint does not take spicedb-key: %w", op, err)
+	case codes.Unavailable, codes.Canceled, codes.Aborted, codes.ResourceExhausted,
+		codes.Internal, codes.Unknown: // so it says that its own database is away
 		return &UnavailableError{op, err}
 	}
 	return fmt.Errorf("spicedb: %s: %w", op, err)

@@ -34,7 +34,7 @@ func start(t testing.TB, opts ...func(*spicedb.Options)) *spicedb.Client {
 
 func write(t testing.TB, c *spicedb.Client, updates ...relation.Update) {
 	t.Helper()
-	if err := c.Write(t.Context(), updates); err != nil {
+	if err := c.Write(t.Context(), "", updates); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -97,7 +97,8 @@ func fill(t testing.TB, c *spicedb.Client, accounts, contacts int) []domain.Cont
 			return nil
 		},
 	}
-	if err := relation.Fill(t.Context(), rows, c.Write); err != nil {
+	write := func(ctx context.Context, updates []relation.Update) error { return c.Write(ctx, "", updates) }
+	if err := relation.Fill(t.Context(), rows, write); err != nil {
 		t.Fatal(err)
 	}
 	return all

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
-	"google.golang.org/genproto/googleapis/rpc/status"
+	rpc "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func pair(id string, p v1.CheckPermissionResponse_Permissionship) *v1.CheckBulkPermissionsPair {
@@ -21,7 +23,7 @@ func pair(id string, p v1.CheckPermissionResponse_Permissionship) *v1.CheckBulkP
 func TestAnswers(t *testing.T) {
 	yes := v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION
 	failed := pair("b", yes)
-	failed.Response = &v1.CheckBulkPermissionsPair_Error{Error: &status.Status{Code: 13, Message: "broken"}}
+	failed.Response = &v1.CheckBulkPermissionsPair_Error{Error: &rpc.Status{Code: 13, Message: "broken"}}
 	checks := []check{{"account", "a", "view_account"}, {"account", "b", "view_account"}}
 	for name, second := range map[string][]*v1.CheckBulkPermissionsPair{
 		"conditional": {pair("b", v1.CheckPermissionResponse_PERMISSIONSHIP_CONDITIONAL_PERMISSION)},
@@ -36,13 +38,13 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			allowed := make([]bool, 2)
-			if err := answers(append([]*v1.CheckBulkPermissionsPair{pair("a", yes)}, second...), checks, allowed); err == nil || allowed[1] {
+			if err := answers(t.Context(), append([]*v1.CheckBulkPermissionsPair{pair("a", yes)}, second...), checks, allowed); err == nil || allowed[1] {
 				t.Errorf("got %v, %v", allowed, err)
 			}
 		})
 	}
 	allowed := make([]bool, 2)
-	if err := answers([]*v1.CheckBulkPermissionsPair{pair("a", yes), pair("b", v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION)}, checks, allowed); err != nil || !allowed[0] || allowed[1] {
+	if err := answers(t.Context(), []*v1.CheckBulkPermissionsPair{pair("a", yes), pair("b", v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION)}, checks, allowed); err != nil || !allowed[0] || allowed[1] {
 		t.Errorf("got %v, %v", allowed, err)
 	}
 }
@@ -63,6 +65,39 @@ func TestWaitPast(t *testing.T) {
 		defer cancel()
 		if err := waitPast(ctx, begin.Add(time.Hour).UnixNano(), wallClock); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// What another transaction stood in the way of is tried again, a few times and not for longer than the caller waits.
+func TestAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		for name, x := range map[string]struct {
+			ctx      context.Context
+			failures int
+			code     codes.Code
+			want     int
+			ok       bool
+		}{
+			"at_once":      {t.Context(), 0, codes.Aborted, 1, true},
+			"conflicts":    {t.Context(), 3, codes.Aborted, 4, true},
+			"duplicate":    {t.Context(), 1, codes.AlreadyExists, 2, true},
+			"always":       {t.Context(), 100, codes.Aborted, attempts, false},
+			"another":      {t.Context(), 100, codes.Unavailable, 1, false},
+			"no_time_left": {short, 100, codes.Aborted, 1, false},
+		} {
+			calls := 0
+			err := again(x.ctx, func() error {
+				if calls++; calls <= x.failures {
+					return status.Error(x.code, "no")
+				}
+				return nil
+			})
+			if calls != x.want || (err == nil) != x.ok {
+				t.Errorf("%s: %d calls, %v", name, calls, err)
+			}
 		}
 	})
 }
