@@ -32,16 +32,19 @@ const (
 type commandLine struct {
 	config.Flags
 
-	Serve     serveCommand     `cmd:"" help:"Serve the API and the playground until interrupted."`
-	Migrate   migrateCommand   `cmd:"" help:"Create the database, or bring its schema up to date. serve does it too."`
-	Import    importCommand    `cmd:"" help:"Import data from files."`
-	Reconcile reconcileCommand `cmd:"" help:"Compare what the rows mean with what SpiceDB holds."`
-	Staff     staffCommand     `cmd:"" help:"Say who is one of the provider's people."`
-	User      userCommand      `cmd:"" help:"Disable or enable a user."`
-	Token     tokenCommand     `cmd:"" help:"Print a bearer token of the demo, or list its people."`
-	SDL       sdlCommand       `cmd:"" name:"sdl" help:"Print the API's schema."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
-	Help      struct{}         `cmd:"" help:"Print this, or the help of a command: steward help COMMAND."`
+	Serve            serveCommand            `cmd:"" help:"Serve the API and the playground until interrupted."`
+	Migrate          migrateCommand          `cmd:"" help:"Create the database, or bring its schema up to date. serve does it too."`
+	Import           importCommand           `cmd:"" help:"Import data from files."`
+	Reconcile        reconcileCommand        `cmd:"" help:"Compare what the rows mean with what SpiceDB holds."`
+	Staff            staffCommand            `cmd:"" help:"Say who is one of the provider's people."`
+	User             userCommand             `cmd:"" help:"Disable or enable a user."`
+	Token            tokenCommand            `cmd:"" help:"Print a bearer token of the demo, or list its people."`
+	SDL              sdlCommand              `cmd:"" name:"sdl" help:"Print the API's schema."`
+	Healthcheck      healthcheckCommand      `cmd:"" help:"Ask whether the server is ready: exit code 0 where it is."`
+	DemoIssuer       demoIssuerCommand       `cmd:"" help:"Serve the sign-in of a demo that has several replicas."`
+	DemoCertificates demoCertificatesCommand `cmd:"" help:"Make the certificates that the parts of a demo speak TLS with."`
+	Version          versionCommand          `cmd:"" help:"Print the version."`
+	Help             struct{}                `cmd:"" help:"Print this, or the help of a command: steward help COMMAND."`
 }
 
 // environment is what a command runs in.

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	discoveryPath = "/demo/oidc/.well-known/openid-configuration"
-	keysPath      = "/demo/oidc/jwks"
+	discoveryPath = DiscoveryPath + "/.well-known/openid-configuration"
+	keysPath      = DiscoveryPath + "/jwks"
 	// inProcessURL is where Client finds the discovery document.
-	inProcessURL = "http://localhost/demo/oidc"
+	inProcessURL = "http://localhost" + DiscoveryPath
 
 	maxBodyBytes = 4 << 10
 )
@@ -36,7 +36,26 @@ const (
 // It answers 403 to everything that did not come straight from this machine by one of its own names: another Host (a
 // name that an attacker's DNS points to 127.0.0.1), a proxy's headers, a remote address that is not loopback, and to a
 // POST from a page of another site or port.
-func (i *Issuer) Handler() http.Handler {
+func (i *Issuer) Handler() http.Handler { return i.guarded(checkDirect) }
+
+// OpenHandler is Handler for an issuer in a process of its own, which a browser reaches through a front and servers reach
+// over a network. It signs in anyone who can reach it, from wherever: who may is the network's matter. What stays is the
+// check of the name: people and tokens are given under a name of this machine or under publicHost ("HOST" or "HOST:PORT")
+// alone, and to no page of another site. The documents, which are public, are given under every name.
+func (i *Issuer) OpenHandler(publicHost string) http.Handler {
+	return i.guarded(func(r *http.Request) error {
+		switch {
+		case r.URL.Path == discoveryPath || r.URL.Path == keysPath:
+			return nil
+		case publicHost != "" && strings.EqualFold(r.Host, publicHost) || isOwnHostHeader(r.Host):
+			return nil
+		}
+		return errors.New("the demo answers under its public URL only")
+	})
+}
+
+// guarded serves the four routes to requests that admit has nothing against, and that no page of another site made.
+func (i *Issuer) guarded(admit func(*http.Request) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+discoveryPath, i.serveDiscovery)
 	mux.HandleFunc("GET "+keysPath, i.serveKeys)
@@ -44,7 +63,7 @@ func (i *Issuer) Handler() http.Handler {
 	mux.HandleFunc("POST /demo/token", i.serveToken)
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := checkDirect(r)
+		err := admit(r)
 		if err == nil {
 			err = crossOrigin.Check(r)
 		}
@@ -112,9 +131,13 @@ func isOwnHostHeader(host string) bool {
 }
 
 func (i *Issuer) serveDiscovery(w http.ResponseWriter, r *http.Request) {
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
 	answer(w, http.StatusOK, map[string]any{
 		"issuer":                                IssuerURL,
-		"jwks_uri":                              "http://" + r.Host + keysPath,
+		"jwks_uri":                              scheme + r.Host + keysPath,
 		"response_types_supported":              []string{"id_token"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{string(jose.ES256)},

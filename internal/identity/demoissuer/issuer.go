@@ -1,10 +1,13 @@
-// Package demoissuer signs in the people of the demo: an OIDC issuer inside the server, which gives anyone who can
-// reach it a token for anyone it knows. So it answers on the loopback interface only, and only to requests that came
-// there directly.
+// Package demoissuer signs in the people of the demo: an OIDC issuer which gives anyone who can reach it a token for
+// anyone it knows. So it answers on the loopback interface only, and only to requests that came there directly, unless
+// somebody says outright that anyone may be anyone (OpenHandler).
 //
 //	issuer, err := demoissuer.Open("./data", people)
 //	verifier := identity.NewVerifier(issuer.VerifierConfig())
 //	mux.Handle("/demo/", issuer.Handler())
+//
+// A demo of several servers has one issuer in a process of its own. The servers know it as they know any provider: by
+// IssuerURL, Audience and the address below which DiscoveryPath lies.
 package demoissuer
 
 import (
@@ -24,6 +27,8 @@ const (
 	// IssuerURL is the "iss" of the demo's tokens. It names no port, so that linked logins survive a change of it, and
 	// nothing is served there: the documents lie below /demo/oidc of the server.
 	IssuerURL = "http://demo.steward.localhost"
+	// DiscoveryPath is what follows the address of an issuer in a process of its own: its discovery URL.
+	DiscoveryPath = "/demo/oidc"
 	// Audience is the "aud" of the demo's tokens.
 	Audience = "steward-demo"
 	// DefaultTTL is how long a token is valid unless told otherwise.

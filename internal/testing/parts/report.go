@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+)
+
+// Report says where everything is. It is what -json writes.
+type report struct {
+	Front    where   `json:"front"`
+	Replicas []where `json:"replicas"`
+	Issuer   where   `json:"issuer"`
+	Postgres where   `json:"postgres"`
+	Redis    where   `json:"redis"`
+	SpiceDB  where   `json:"spicedb"`
+}
+
+// where says where one process is. What it has none of is left out.
+type where struct {
+	Name     string   `json:"name"`
+	PID      int      `json:"pid"` // 0: it does not run
+	URL      string   `json:"url,omitempty"`
+	AdminURL string   `json:"adminUrl,omitempty"` // for PostgreSQL's superuser
+	Endpoint string   `json:"endpoint,omitempty"`
+	Key      string   `json:"key,omitempty"`
+	CA       string   `json:"ca,omitempty"`
+	Metrics  string   `json:"metrics,omitempty"`
+	Log      string   `json:"log,omitempty"`
+	Command  []string `json:"command,omitempty"` // starts it again
+}
+
+func (c *cluster) report() report {
+	of := func(p *program) where {
+		return where{Name: p.name, PID: p.pid(), URL: p.url, Metrics: p.metrics, Log: p.log, Command: append([]string{p.binary}, p.arguments()...)}
+	}
+	r := report{
+		Front:    where{Name: "front", PID: os.Getpid(), URL: c.frontURL},
+		Issuer:   of(c.issuer),
+		Postgres: where{Name: "postgres", PID: pidOf(c.postgres.Dir), URL: c.database, AdminURL: c.postgres.AdminURL("steward")},
+		Redis:    where{Name: "redis", PID: pidOf(c.redis.Dir), URL: c.redis.URL},
+		SpiceDB:  where{Name: "spicedb", PID: pidOf(c.spicedb.Dir), Endpoint: c.spicedb.Endpoint, Key: c.spicedb.Key, CA: c.spicedb.CAFile},
+	}
+	for _, p := range c.replicas {
+		r.Replicas = append(r.Replicas, of(p))
+	}
+	return r
+}
+
+// tell prints where everything is, and writes it for programs.
+func (c *cluster) tell() error {
+	r := c.report()
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\nSteward on all parts: %s/\n\n", r.Front.URL)
+	fmt.Fprintf(w, "  part\tpid\twhere\n")
+	line := func(x where, at string) { fmt.Fprintf(w, "  %s\t%d\t%s\n", x.Name, x.PID, at) }
+	line(r.Front, r.Front.URL)
+	for _, x := range r.Replicas {
+		line(x, x.URL+"   metrics "+x.Metrics)
+	}
+	line(r.Issuer, r.Issuer.URL)
+	line(r.Postgres, r.Postgres.URL)
+	line(r.Redis, r.Redis.URL)
+	line(r.SpiceDB, r.SpiceDB.Endpoint+"   key "+r.SpiceDB.Key+"   CA "+r.SpiceDB.CA)
+	fmt.Fprintf(w, "\n  a token:   %s token --data %s --email olivia.owner@alderfinch.example\n", c.steward, filepath.Join(c.dir, "issuer"))
+	fmt.Fprintf(w, "  commands:  %s reconcile --config %s\n", c.steward, r.Replicas[0].Command[3])
+	fmt.Fprintf(w, "  logs:      %s\n", filepath.Join(c.dir, "logs"))
+	fmt.Fprintf(w, "\nHere: stop, start, pause or resume, and a part, such as \"stop redis\". Ctrl-C ends everything.\n")
+	if err := w.Flush(); err != nil || c.json == "" {
+		return err
+	}
+	return writeJSON(c.json, r)
+}
+
+// writeJSON replaces a file, so that no reader sees half of it. It holds passwords.
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	temp := path + ".new"
+	if err := os.WriteFile(temp, append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
