@@ -60,6 +60,7 @@ func refuse(w http.ResponseWriter, r *http.Request, why *refusal) {
 	info := requestOf(r.Context())
 	if info != nil {
 		info.errors++
+		info.code(why.code)
 	}
 	writeResult(w, mediaType, why.status, &result{errors: gqlerror.List{{
 		Message:    why.message,

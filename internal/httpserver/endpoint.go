@@ -124,12 +124,12 @@ func (e *endpoint) refuseCaller(w http.ResponseWriter, r *http.Request, err erro
 		error
 		Unavailable() bool
 	}](err); ok && down.Unavailable() {
-		e.log.ErrorContext(r.Context(), "sign-in unavailable", "request_id", RequestID(r.Context()), "error", err)
+		e.log.ErrorContext(r.Context(), "sign-in unavailable", "error", err)
 		w.Header().Set("Retry-After", "5")
 		refuse(w, r, unavailableRefusal)
 		return
 	}
-	e.log.InfoContext(r.Context(), "sign-in refused", "request_id", RequestID(r.Context()), "error", err)
+	e.log.InfoContext(r.Context(), "sign-in refused", "error", err)
 	w.Header().Set("WWW-Authenticate", "Bearer")
 	refuse(w, r, unauthenticatedRefusal)
 }

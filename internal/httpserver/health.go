@@ -1,20 +1,12 @@
 package httpserver
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
-
-// readyTimeout bounds one readiness check, so that a part that hangs counts as missing.
-const readyTimeout = 3 * time.Second
 
 // readOnly lets GET and HEAD through.
 func readOnly(next http.Handler) http.Handler {
@@ -34,39 +26,10 @@ func refuseMethod(w http.ResponseWriter, r *http.Request, allow string) {
 
 // serveHealth says that the process lives; it asks no other part.
 func serveHealth(w http.ResponseWriter, _ *http.Request) {
-	writeStatus(w, http.StatusOK, map[string]any{"status": "ok"})
+	writeBody(w, http.StatusOK, []byte(`{"status":"ok"}`))
 }
 
-// readiness says whether requests can be served now, and names the parts that are missing. Why they are is for the
-// log: the answer is public.
-type readiness struct {
-	check func(context.Context) map[string]error
-	log   *slog.Logger
-}
-
-func (h *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	missing := []string{}
-	if h.check != nil {
-		problems := h.check(ctx)
-		for _, part := range slices.Sorted(maps.Keys(problems)) {
-			if problems[part] == nil {
-				continue
-			}
-			missing = append(missing, part)
-			h.log.WarnContext(ctx, "part not ready", "request_id", RequestID(ctx), "part", part, "error", problems[part])
-		}
-	}
-	if len(missing) > 0 {
-		writeStatus(w, http.StatusServiceUnavailable, map[string]any{"status": "unavailable", "missing": missing})
-		return
-	}
-	writeStatus(w, http.StatusOK, map[string]any{"status": "ok"})
-}
-
-func writeStatus(w http.ResponseWriter, status int, body map[string]any) {
-	b, _ := json.Marshal(body) // of strings only
+func writeBody(w http.ResponseWriter, status int, b []byte) {
 	w.Header().Set("Content-Type", typeJSON+"; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -7,18 +7,25 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
+
+	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-const requestIDHeader = "X-Request-ID"
+const (
+	requestIDHeader = "X-Request-ID"
+	graphqlPath     = "/graphql"
+)
 
 type requestKey struct{}
 
 // request is what one line of the access log says of a request. Only the request's own goroutine writes to it.
 type request struct {
 	id        string
-	operation string // query or mutation; empty when none was reached
-	errors    int    // in the answer
+	operation string   // query or mutation; empty when none was reached
+	errors    int      // in the answer
+	codes     []string // of these errors, each once
 }
 
 // RequestID returns the id of the request that ctx belongs to, and "" outside of one. It is also in the answer's
@@ -30,13 +37,34 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
+// answers notes what the answer says of errors.
+func (r *request) answers(errs gqlerror.List) {
+	r.errors = len(errs)
+	for _, e := range errs {
+		code, _ := e.Extensions["code"].(string)
+		r.code(code)
+	}
+}
+
+func (r *request) code(code string) {
+	if !slices.Contains(r.codes, code) {
+		r.codes = append(r.codes, code)
+	}
+}
+
 func requestOf(ctx context.Context) *request {
 	r, _ := ctx.Value(requestKey{}).(*request)
 	return r
 }
 
+// Operation is told of a request to /graphql when it has come, and returns the context that everything of it runs in. The
+// front door calls end once, when the answer is written: with query, mutation or subscription, "" when the document was not
+// reached or could not be read; with the different codes of the errors in the answer; and with gone when the caller left
+// before there was one.
+type Operation func(ctx context.Context, h http.Header) (within context.Context, end func(kind string, codes []string, gone bool))
+
 // observe gives each request its id, writes one line about it, and answers for a handler that panics.
-func observe(log *slog.Logger, next http.Handler) http.Handler {
+func observe(log *slog.Logger, operation Operation, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		info := &request{id: r.Header.Get(requestIDHeader)}
@@ -47,17 +75,23 @@ func observe(log *slog.Logger, next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		rec := &recorder{ResponseWriter: w}
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
+		ctx, end := context.WithValue(r.Context(), requestKey{}, info), func(string, []string, bool) {}
+		if operation != nil && r.URL.Path == graphqlPath {
+			ctx, end = operation(ctx, r.Header)
+		}
+		r = r.WithContext(ctx)
 		defer func() {
 			p := recover()
 			if p != nil && p != http.ErrAbortHandler {
-				log.ErrorContext(r.Context(), "handler panicked", "request_id", info.id, "panic", p, "stack", string(debug.Stack()))
+				log.ErrorContext(r.Context(), "handler panicked", "panic", p, "stack", string(debug.Stack()))
+				info.code(codeInternal)
 				if rec.status == 0 {
 					refuse(rec, r, internalRefusal)
 					p = nil
 				}
 			}
 			logRequest(log, r, info, rec, start)
+			end(info.operation, info.codes, rec.status == 0 && r.Context().Err() != nil)
 			if p != nil { // an answer was begun: it must not look complete
 				panic(http.ErrAbortHandler)
 			}
@@ -81,7 +115,6 @@ func logRequest(log *slog.Logger, r *http.Request, info *request, rec *recorder,
 		remote = r.RemoteAddr
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", info.id),
 		slog.String("method", knownMethod(r.Method)),
 		slog.String("route", r.Pattern),
 		slog.Int("status", status),

@@ -1,15 +1,22 @@
 package httpserver_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"steward/internal/httpserver"
 	"steward/internal/httpserver/testdata/tiny"
@@ -17,7 +24,7 @@ import (
 
 func TestHealth(t *testing.T) {
 	f := start(t, func(_ *httpserver.Config, d *httpserver.Deps) {
-		d.Ready = func(context.Context) map[string]error { return map[string]error{"x": errors.New("down")} }
+		d.Parts = []httpserver.Part{{Name: "x", Check: func(context.Context) error { return errors.New("down") }}}
 	})
 	for _, method := range []string{"GET", "HEAD"} {
 		if r := f.send(t, method, "/healthz", ""); r.status != 200 || r.header.Get("Cache-Control") != "no-store" {
@@ -28,26 +35,97 @@ func TestHealth(t *testing.T) {
 }
 
 func TestReady(t *testing.T) {
-	problems := map[string]error{}
-	f := start(t, func(_ *httpserver.Config, d *httpserver.Deps) {
-		d.Ready = func(ctx context.Context) map[string]error {
+	var down sync.Map // the name of a part that does not answer -> true
+	part := func(name string, optional bool) httpserver.Part {
+		return httpserver.Part{Name: name, Optional: optional, Check: func(ctx context.Context) error {
 			if _, bounded := ctx.Deadline(); !bounded {
 				t.Error("a readiness check has no deadline")
 			}
-			return problems
-		}
-	})
-	if r := f.send(t, "GET", "/readyz", ""); r.status != 200 || strings.TrimSpace(r.body) != `{"status":"ok"}` {
-		t.Errorf("got %d %s", r.status, r.body)
+			if _, is := down.Load(name); is {
+				return errors.New(tiny.Secret)
+			}
+			return nil
+		}}
 	}
-	problems = map[string]error{"database": errors.New(tiny.Secret), "spicedb": errors.New(tiny.Secret), "mail": nil}
-	r := f.send(t, "GET", "/readyz", "")
-	if r.status != 503 || strings.TrimSpace(r.body) != `{"missing":["database","spicedb"],"status":"unavailable"}` {
-		t.Errorf("got %d %s", r.status, r.body)
+	f := start(t, func(_ *httpserver.Config, d *httpserver.Deps) {
+		d.Parts = []httpserver.Part{part("database", false), part("redis", true), part("spicedb", false)}
+	})
+	const ok, gone = "ok", "missing"
+	for _, c := range []struct {
+		down                             []string
+		code                             int
+		status, database, redis, spicedb string
+		missing                          string
+	}{
+		{nil, 200, "ok", ok, ok, ok, "[]"},
+		{[]string{"redis"}, 200, "degraded", ok, gone, ok, "[]"},
+		{[]string{"spicedb"}, 503, "unavailable", ok, ok, gone, `["spicedb"]`},
+		{[]string{"database", "redis", "spicedb"}, 503, "unavailable", gone, gone, gone, `["database","spicedb"]`},
+	} {
+		down.Clear()
+		for _, name := range c.down {
+			down.Store(name, true)
+		}
+		r := f.send(t, "GET", "/readyz", "")
+		for _, part := range []string{"database", "redis", "spicedb"} {
+			if !slices.ContainsFunc(strings.Split(r.body, "\n"), func(line string) bool { return strings.HasPrefix(line, `    "`+part+`": "`) }) {
+				t.Errorf("%s has no line of its own in %s", part, r.body)
+			}
+		}
+		want := fmt.Sprintf(`{"status":%q,"missing":%s,"parts":{"database":%q,"redis":%q,"spicedb":%q}}`, c.status, c.missing, c.database, c.redis, c.spicedb)
+		if got := compact(t, r.body); r.status != c.code || got != want {
+			t.Errorf("without %v: got %d %s, want %d %s", c.down, r.status, got, c.code, want)
+		}
 	}
 	f.drain(t)
 	if !strings.Contains(f.log.String(), tiny.Secret) {
 		t.Error("the log does not say why a part is missing")
+	}
+}
+
+func compact(t *testing.T, body string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(body)); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return b.String()
+}
+
+// Parts are asked side by side, one that hangs counts as missing, and callers who come meanwhile share the answer.
+func TestReady_hangs(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	begun, hang := make(chan struct{}, 2), make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	f := start(t, func(_ *httpserver.Config, d *httpserver.Deps) {
+		for _, name := range []string{"a", "b"} {
+			d.Parts = append(d.Parts, httpserver.Part{Name: name, Check: func(context.Context) error {
+				asked.Add(1)
+				begun <- struct{}{}
+				<-hang // whatever its deadline
+				return nil
+			}})
+		}
+		d.Parts = append(d.Parts, httpserver.Part{Name: "c", Check: func(context.Context) error { return nil }})
+	})
+	begin := time.Now()
+	var callers sync.WaitGroup
+	for range 3 {
+		callers.Go(func() {
+			if r := f.send(t, "GET", "/readyz", ""); r.status != 503 || !strings.Contains(r.body, `"c": "ok"`) {
+				t.Errorf("got %d %s", r.status, r.body)
+			}
+		})
+	}
+	<-begun
+	<-begun
+	callers.Wait()
+	if took := time.Since(begin); took > 3900*time.Millisecond {
+		t.Errorf("two parts that hang took %s: they were asked one after the other", took)
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("%d checks for three callers of two parts", n)
 	}
 }
 

@@ -76,13 +76,13 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	case code == codeInternal && p.app != nil:
 		return finish(ctx, out, codeInternal, internalMessage, nil)
 	}
-	p.log.ErrorContext(ctx, "error masked", "request_id", RequestID(ctx), "path", out.Path.String(), "error", err)
+	p.log.ErrorContext(ctx, "error masked", "path", out.Path.String(), "error", err)
 	return finish(ctx, out, codeInternal, internalMessage, nil)
 }
 
 // recovered logs what a resolver panicked with. gqlgen presents the error that it returns.
 func (p *presenter) recovered(ctx context.Context, value any) error {
-	p.log.ErrorContext(ctx, "resolver panicked", "request_id", RequestID(ctx), "path", graphql.GetPath(ctx).String(),
+	p.log.ErrorContext(ctx, "resolver panicked", "path", graphql.GetPath(ctx).String(),
 		"panic", value, "stack", string(debug.Stack()))
 	return errPanic
 }

@@ -40,9 +40,11 @@ type Deps struct {
 	// SDL is served at /schema.graphql.
 	SDL string
 
-	// Ready names the parts that do not work now, each with its problem; an empty map means ready. The names are
-	// public, the problems are only logged.
-	Ready func(ctx context.Context) map[string]error
+	// Parts are asked by /readyz.
+	Parts []Part
+
+	// Operation, if there is one, is told of each request to /graphql.
+	Operation Operation
 
 	// Playground holds index.html and assets/, served at /. Nil: there is none.
 	Playground fs.FS
@@ -51,7 +53,7 @@ type Deps struct {
 	// protection and log, with bodies limited to MaxUploadBytes; sign-in is their own matter.
 	Mounts map[string]http.Handler
 
-	// Log gets one line for each request and one for each masked error. Nil means slog.Default().
+	// Log gets one line for each request and one for each masked error, with the request's id. Nil means slog.Default().
 	Log *slog.Logger
 }
 
@@ -74,17 +76,15 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if deps.Authenticate == nil {
 		return nil, ErrNoAuthentication
 	}
-	if deps.Log == nil {
-		deps.Log = slog.Default()
-	}
+	deps.Log = logOf(deps)
 	endpoint, err := newEndpoint(cfg, deps)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", endpoint)
+	mux.Handle(graphqlPath, endpoint)
 	mux.Handle("/healthz", readOnly(http.HandlerFunc(serveHealth)))
-	mux.Handle("/readyz", readOnly(&readiness{check: deps.Ready, log: deps.Log}))
+	mux.Handle("/readyz", readOnly(&readiness{parts: deps.Parts, log: deps.Log}))
 	mux.Handle("/schema.graphql", readOnly(newSDLHandler(deps.SDL)))
 	for pattern, mount := range deps.Mounts {
 		if err := handle(mux, pattern, http.MaxBytesHandler(mount, cfg.MaxUploadBytes)); err != nil {
@@ -92,7 +92,14 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 		}
 	}
 	mux.Handle("/", readOnly(&playground{files: deps.Playground}))
-	return observe(deps.Log, guardOrigin(cfg, mux)), nil
+	return observe(deps.Log, deps.Operation, guardOrigin(cfg, mux)), nil
+}
+
+func logOf(deps Deps) *slog.Logger {
+	if deps.Log == nil {
+		deps.Log = slog.Default()
+	}
+	return slog.New(LogHandler(deps.Log.Handler()))
 }
 
 // handle turns the panic of a mount's faulty or doubled pattern into an error.
@@ -110,9 +117,7 @@ func handle(mux *http.ServeMux, pattern string, h http.Handler) (err error) {
 // ends it (Shutdown).
 func NewServer(cfg Config, deps Deps) (*http.Server, error) {
 	cfg.SetDefaults()
-	if deps.Log == nil {
-		deps.Log = slog.Default()
-	}
+	deps.Log = logOf(deps)
 	handler, err := New(cfg, deps)
 	if err != nil {
 		return nil, err

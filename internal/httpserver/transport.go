@@ -213,7 +213,7 @@ func run(w http.ResponseWriter, r *http.Request, cfg Config, exec graphql.GraphE
 		refuse(w, r, &refusal{http.StatusServiceUnavailable, codeUnavailable, late.Error()})
 		return
 	}
-	info.errors = len(resp.Errors)
+	info.answers(resp.Errors)
 	signErrors(resp.Errors, info.id)
 	writeResult(w, mediaType, http.StatusOK, executed(resp))
 }
@@ -241,6 +241,6 @@ func writeRequestErrors(w http.ResponseWriter, info *request, mediaType string, 
 	if len(res.errors) == 0 { // an answer without errors and data would not be one
 		res.errors = gqlerror.List{{Message: internalMessage, Extensions: map[string]any{"code": codeInternal, "requestId": info.id}}}
 	}
-	info.errors = len(res.errors)
+	info.answers(res.errors)
 	writeResult(w, mediaType, status, res)
 }
