@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -23,7 +22,7 @@ import (
 	"steward/internal/identity"
 	"steward/internal/identity/demoissuer"
 	"steward/internal/mail"
-	"steward/internal/relation"
+	"steward/internal/observe"
 	"steward/playground"
 	"steward/resolvers"
 )
@@ -45,38 +44,53 @@ type App struct {
 	core     *core
 	issuer   *demoissuer.Issuer // nil outside the demo
 	mail     *mail.Worker       // nil when nothing sends mail
+	observed *observing
 }
 
 // New opens everything: the data directory, the address, the database, SpiceDB filled from the rows, and in the demo its
 // data. It fails, with everything closed again, where the policy of the API is not complete. The caller must Close the App.
 func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) {
+	o.Log = slog.New(httpserver.LogHandler(observe.LogHandler(o.Log.Handler()))) // each line names its request
 	a := &App{cfg: cfg, o: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	if cfg.Demo {
+	if issuerInProcess(cfg) {
 		if err := demoissuer.CheckListen(cfg.Listen); err != nil {
 			return nil, err
 		}
 	}
-	dir, err := openDir(cfg.Data)
+	dir, err := dirOf(cfg)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.listen(ctx); err != nil {
-		return nil, errors.Join(err, dir.Close())
+		if dir != nil {
+			err = errors.Join(err, dir.Close())
+		}
+		return nil, err
 	}
+	if a.observed, err = openObserving(ctx, cfg, o); err != nil {
+		if dir != nil {
+			err = errors.Join(err, dir.Close())
+		}
+		return nil, err
+	}
+	a.simple("metrics and traces", a.observed.Close)
 	link := linkBase(cfg, a.listener.Addr())
-	options := coreOptions{log: o.Log, linkBase: link, demo: cfg.Demo, version: o.Version}
+	options := coreOptions{observer: a.observed.observer, log: o.Log, linkBase: link, demo: cfg.Demo, version: o.Version}
 	if !cfg.Demo { // which sends no mail
 		options.mailsPerPerson, options.mailsPerAddress = cfg.MailsPerPerson, cfg.MailsPerAddress
 	}
-	if a.core, err = openCore(ctx, dir, options); err != nil {
+	if a.core, err = openCore(ctx, cfg, dir, options); err != nil {
 		return nil, err
 	}
 	a.simple("what lies behind the front door", a.core.Close)
+	if err := a.core.watchedBy(a.observed.observer); err != nil {
+		return nil, err
+	}
 	if err := a.openDemo(ctx); err != nil {
 		return nil, err
 	}
@@ -90,20 +104,17 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 	if a.server, err = httpserver.NewServer(a.frontDoor(), a.deps(verifiers)); err != nil {
 		return nil, err
 	}
-	a.core.serveCommands(ctx)
+	if dir != nil { // else a command opens the parts itself
+		a.core.serveCommands(ctx)
+	}
 	return a, nil
 }
 
 // listen takes the address, so that a port in use is found out before anything is written.
 func (a *App) listen(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("another program listens on %s already: stop it, or name another address with --listen", a.cfg.Listen)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("this user may not listen on %s: name another address with --listen", a.cfg.Listen)
-	case err != nil:
-		return fmt.Errorf("cannot listen on %s: %w", a.cfg.Listen, err)
+	listener, err := listenOn(ctx, a.cfg.Listen)
+	if err != nil {
+		return err
 	}
 	a.listener = listener
 	a.simple("listener", func() error {
@@ -112,7 +123,7 @@ func (a *App) listen(ctx context.Context) error {
 		}
 		return nil
 	})
-	if a.cfg.Demo { // "localhost" is what the machine makes of it
+	if issuerInProcess(a.cfg) { // "localhost" is what the machine makes of it
 		return demoissuer.CheckListen(listener.Addr().String())
 	}
 	return nil
@@ -139,12 +150,23 @@ func (a *App) openMail(ctx context.Context) error {
 // verifiers are those of every issuer whose tokens sign people in.
 func (a *App) verifiers() (*identity.Verifiers, error) {
 	var configs []identity.Config
+	var client *http.Client
+	if a.cfg.OIDCCA != "" {
+		var err error
+		if client, err = identity.TrustingClient(a.cfg.OIDCCA); err != nil {
+			return nil, fmt.Errorf("oidc-ca: %w", err)
+		}
+	}
 	for i, issuer := range a.cfg.OIDCIssuer {
 		audience := a.cfg.OIDCAudience[0]
 		if len(a.cfg.OIDCAudience) > 1 {
 			audience = a.cfg.OIDCAudience[i]
 		}
-		configs = append(configs, identity.Config{Issuer: issuer, Audience: audience, Log: a.o.Log})
+		discovery := ""
+		if len(a.cfg.OIDCDiscoveryURL) > 0 {
+			discovery = a.cfg.OIDCDiscoveryURL[i]
+		}
+		configs = append(configs, identity.Config{Issuer: issuer, Audience: audience, DiscoveryURL: discovery, HTTPClient: client, Log: a.o.Log})
 	}
 	if a.issuer != nil {
 		configs = append(configs, a.issuer.VerifierConfig())
@@ -172,7 +194,7 @@ func (a *App) deps(verifiers *identity.Verifiers) httpserver.Deps {
 	d := httpserver.Deps{
 		Schema: a.core.schema, Authenticate: auth.authenticate, Caller: callerOf, SDL: SDL(), Playground: playground.Files(), Log: a.o.Log,
 		Extensions:     []graphql.HandlerExtension{authz.Extension{Engine: a.core.engine}},
-		ErrorPresenter: resolvers.PresentError(a.o.Log), Ready: a.ready,
+		ErrorPresenter: resolvers.PresentError(a.o.Log), Parts: a.readiness(), Operation: a.observed.operation(),
 	}
 	if a.issuer != nil {
 		d.Mounts = map[string]http.Handler{"/demo/": a.issuer.Handler()}
@@ -180,16 +202,11 @@ func (a *App) deps(verifiers *identity.Verifiers) httpserver.Deps {
 	return d
 }
 
-// ready asks the parts that every request needs.
-func (a *App) ready(ctx context.Context) map[string]error {
-	_, err := a.core.spicedb.Check(ctx, authz.Subject{Type: relation.TypeUser, ID: "nobody"}, []authz.Question{
-		{Ref: authz.Ref{Type: relation.TypePlatform, ID: relation.PlatformID}, Permission: relation.Staff},
-	})
-	return map[string]error{"database": a.core.db.Ping(ctx), "authorization": err}
-}
-
 // Addr is where the server listens.
 func (a *App) Addr() net.Addr { return a.listener.Addr() }
+
+// MetricsAddr is where /metrics is served; nil when it is not.
+func (a *App) MetricsAddr() net.Addr { return a.observed.addr() }
 
 // Run serves until ctx ends; then it takes no more requests, and returns once those in flight and the workers are done, or
 // once the shutdown timeout has passed, which is an error.
@@ -198,7 +215,11 @@ func (a *App) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer stop()
+	workers.Go(func() { a.observed.serve(work) })
 	workers.Go(func() { a.core.changes.Run(work) })
+	if a.core.watcher != nil {
+		workers.Go(func() { a.core.watcher.Run(work) })
+	}
 	workers.Go(func() { a.core.service.RunJobs(work) })
 	if a.mail != nil {
 		workers.Go(func() { a.mail.Run(work) })

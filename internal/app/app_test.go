@@ -33,7 +33,7 @@ func openDemoCore(t *testing.T) (*core, *seed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := openCore(t.Context(), dir, coreOptions{log: quiet(), linkBase: linkBase(config.Config{Listen: "127.0.0.1:8080"}, nil), demo: true})
+	c, err := openCore(t.Context(), config.Config{}, dir, coreOptions{log: quiet(), linkBase: linkBase(config.Config{Listen: "127.0.0.1:8080"}, nil), demo: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestReconcile(t *testing.T) {
 	right := "account:" + string(bill.AccountID) + "#billing@contact:" + string(bill.ID) + "#person"
 	stray := "account:" + string(bill.AccountID) + "#admin@contact:" + string(bill.ID) + "#person"
 	staff := "platform:steward#support@user:" + bill.Person.ID
-	err = c.spicedb.Write(t.Context(), []relation.Update{{Delete: true, Relationship: right}, {Relationship: stray}, {Relationship: staff}})
+	err = c.spicedb.Write(t.Context(), "", []relation.Update{{Delete: true, Relationship: right}, {Relationship: stray}, {Relationship: staff}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestOpenCore_finishesPendingChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := openCore(t.Context(), dir, coreOptions{log: quiet(), linkBase: linkBase(config.Config{Listen: "127.0.0.1:8080"}, nil)})
+		c, err := openCore(t.Context(), config.Config{}, dir, coreOptions{log: quiet(), linkBase: linkBase(config.Config{Listen: "127.0.0.1:8080"}, nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

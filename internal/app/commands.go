@@ -12,34 +12,18 @@ import (
 	"steward/internal/importer"
 	"steward/internal/service"
 	"steward/internal/store"
-	"steward/internal/store/sqlite"
 )
 
-// Migrate creates the database of the data directory where there is none, and brings its schema up to date. A directory that
-// a server holds is a *LockedError.
-func Migrate(ctx context.Context, cfg config.Config) (err error) {
-	dir, err := openDir(cfg.Data)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	path, err := dir.database()
-	if err != nil {
-		return err
-	}
-	return sqlite.Migrate(ctx, path)
-}
-
-// Operate carries out a command on the data directory: through the server that runs on it, or alone when there is none.
+// Operate carries out a command. On a data directory that a server holds it goes through that server.
 func Operate(ctx context.Context, cfg config.Config, log *slog.Logger, cmd Command) (out Outcome, err error) {
-	dir, err := openDir(cfg.Data)
+	dir, err := dirOf(cfg)
 	if _, ok := errors.AsType[*LockedError](err); ok {
 		return send(ctx, cfg.Data, cmd)
 	}
 	if err != nil {
 		return Outcome{}, err
 	}
-	c, err := openCore(ctx, dir, coreOptions{log: log, linkBase: linkBase(cfg, nil)})
+	c, err := openCore(ctx, cfg, dir, coreOptions{log: log, linkBase: linkBase(cfg, nil)})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -64,17 +48,17 @@ var MaxImportBytes = importer.DefaultLimits.FileBytes
 // ErrImportLocked says that an import has to go through the server that is running.
 var ErrImportLocked = errors.New("a running server holds the data directory: upload the files to it by the mutation importAccounts, or stop it first")
 
-// RunImport imports files into the data directory, which no server may hold meanwhile. The job says what was done; faulty
+// RunImport imports files. A data directory may not be held by a server meanwhile; a database of its own may be in use. The job says what was done; faulty
 // lines are its problems and no error.
 func RunImport(ctx context.Context, cfg config.Config, log *slog.Logger, in Import) (job domain.Job, err error) {
-	dir, err := openDir(cfg.Data)
+	dir, err := dirOf(cfg)
 	if _, ok := errors.AsType[*LockedError](err); ok {
 		return domain.Job{}, ErrImportLocked
 	}
 	if err != nil {
 		return domain.Job{}, err
 	}
-	c, err := openCore(ctx, dir, coreOptions{log: log, linkBase: linkBase(cfg, nil)})
+	c, err := openCore(ctx, cfg, dir, coreOptions{log: log, linkBase: linkBase(cfg, nil)})
 	if err != nil {
 		return domain.Job{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"time"
 
@@ -16,25 +17,27 @@ import (
 	"steward"
 	"steward/graph/generated"
 	"steward/internal/authz"
-	"steward/internal/authz/spicedb"
+	"steward/internal/authz/check"
 	"steward/internal/change"
+	"steward/internal/config"
 	"steward/internal/domain"
+	"steward/internal/observe"
 	"steward/internal/relation"
 	"steward/internal/service"
-	"steward/internal/store"
-	"steward/internal/store/sqlite"
 	"steward/resolvers"
 )
 
 // core is everything behind the front door: what a server and a command on the data directory have in common.
 type core struct {
 	closers
-	log     *slog.Logger
-	dir     *dataDir
-	db      *store.DB
-	spicedb *spicedb.Client
+	log *slog.Logger
+	dir *dataDir
+	backing
+	checks  *check.Path
+	cursors *authz.Cursors
 	engine  *authz.Engine
 	changes *change.Engine
+	watcher *change.Watcher // nil where nobody else can change SpiceDB
 	service *service.Service
 	schema  graphql.ExecutableSchema
 	// mailQueued is called after a change has put mail into the store.
@@ -44,6 +47,7 @@ type core struct {
 // coreOptions are what differs between a server and a command.
 type coreOptions struct {
 	log      *slog.Logger
+	observer *observe.Observer // nil: nobody looks
 	linkBase *url.URL
 	demo     bool
 	version  string
@@ -51,47 +55,56 @@ type coreOptions struct {
 	mailsPerPerson, mailsPerAddress int
 }
 
-// openCore opens the data directory, which it takes over, and everything on top of it: the rows migrated, SpiceDB filled
-// from them, what a killed process left pending applied. On an error everything is closed again, the directory too.
-func openCore(ctx context.Context, dir *dataDir, o coreOptions) (_ *core, err error) {
+// openCore opens the parts that the settings name and everything on top of them: the rows migrated where they are our own,
+// SpiceDB filled from them where it starts empty, what a killed process left pending applied. dir is nil for parts that
+// lie elsewhere; else the core takes it over. On an error everything is closed again, the directory too.
+func openCore(ctx context.Context, cfg config.Config, dir *dataDir, o coreOptions) (_ *core, err error) {
+	cfg.SetDefaults()
 	c := &core{log: o.log, dir: dir, mailQueued: func() {}}
-	c.simple("data directory", dir.Close)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	path, err := dir.database()
+	if dir != nil {
+		c.simple("data directory", dir.Close)
+		err = c.openEmbedded(ctx)
+	} else {
+		err = c.openServers(ctx, cfg)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if c.db, err = sqlite.Open(ctx, path, sqlite.MigrateFirst()); err != nil {
-		return nil, err
-	}
-	c.simple("database", c.db.Close)
-	if c.spicedb, err = spicedb.StartEmbedded(ctx, spicedb.Options{Schema: steward.SchemaZed, Log: o.log}); err != nil {
-		return nil, fmt.Errorf("start SpiceDB: %w", err)
-	}
-	c.simple("SpiceDB", c.spicedb.Close)
-	if err := c.fill(ctx); err != nil {
 		return nil, err
 	}
 	policy, err := authz.NewPolicy(parsedSchema(), definitions())
 	if err != nil {
 		return nil, fmt.Errorf("the policy is not complete: %w", err)
 	}
-	c.wire(policy, o)
-	// The fill has what the rows say, so what was pending is in it already.
-	if err := c.changes.Settle(ctx); err != nil {
-		return nil, fmt.Errorf("settle pending changes: %w", err)
+	if c.cursors, err = openCursors(ctx, c.db); err != nil {
+		return nil, err
 	}
-	return c, nil
+	c.wire(cfg, policy, o)
+	return c, c.takeUp(ctx)
+}
+
+// takeUp finishes what a killed process left pending. A failure to reach SpiceDB now is none: the worker goes on.
+func (c *core) takeUp(ctx context.Context) error {
+	if c.embedded { // the fill has what the rows say, so what was pending is in it already
+		if err := c.changes.Settle(ctx); err != nil {
+			return fmt.Errorf("settle pending changes: %w", err)
+		}
+		return nil
+	}
+	if err := c.changes.Drain(ctx); err != nil {
+		c.log.WarnContext(ctx, "pending changes not applied yet", "error", err)
+	}
+	return nil
 }
 
 // wire connects the parts that are made of others.
-func (c *core) wire(policy *authz.Policy, o coreOptions) {
+func (c *core) wire(cfg config.Config, policy *authz.Policy, o coreOptions) {
+	c.checks = check.New(c.readPath(cfg, policy, o.observer))
 	c.engine = authz.New(authz.Options{
-		Policy: policy, Checker: c.spicedb, Loaders: resolvers.Loaders(c.db, time.Now),
+		Policy: policy, Checker: c.checks, Live: c.live(o.observer), Loaders: resolvers.Loaders(c.db, time.Now), Cursors: c.cursors,
 		Locate: func(ctx context.Context, ref authz.Ref) (authz.Ref, error) { return c.service.Locate(ctx, ref) },
 		Repeats: func(ctx context.Context, actor domain.Actor, key string) (bool, error) {
 			return c.service.Repeats(ctx, actor, key)
@@ -100,7 +113,10 @@ func (c *core) wire(policy *authz.Policy, o coreOptions) {
 			return c.service.RecordViews(ctx, actor, operation, viewed)
 		},
 	})
-	c.changes = change.New(change.Options{DB: c.db, Authz: c.engine, Writer: c.spicedb, Log: o.log, Now: time.Now})
+	c.changes = change.New(change.Options{DB: c.db, Authz: c.engine, Writer: c.writer(o.observer), Log: o.log, Now: time.Now, Bumped: c.bumped})
+	if cfg.SpiceDBEndpoint != "" {
+		c.watcher = change.NewWatcher(c.changes, feed{c.spicedb})
+	}
 	c.service = service.New(service.Options{
 		DB: c.db, Changes: c.changes, Authz: c.engine, Log: o.log, Now: time.Now, LinkBase: o.linkBase, Room: c.room,
 		MailsPerPerson: o.mailsPerPerson, MailsPerAddress: o.mailsPerAddress,
@@ -111,30 +127,34 @@ func (c *core) wire(policy *authz.Policy, o coreOptions) {
 	}))
 }
 
+// readPath says what the read path is made of.
+func (c *core) readPath(cfg config.Config, policy *authz.Policy, observer *observe.Observer) check.Options {
+	permissions := policy.AllPermissions()
+	o := check.Options{
+		Backend: c.spicedb, Generations: c.generations, Permissions: permissions,
+		// What a bit stands for follows from the SDL, which may differ between two versions of this program.
+		Schema:      fmt.Sprint(c.spicedb.SchemaHash(), permissions), // fmt sorts the keys of maps
+		MemoryBytes: uint64(cfg.CheckCacheBytes), Timeout: cfg.SpiceDBTimeout, Log: c.log,
+	}
+	if c.redis != nil {
+		o.Shared = c.redis
+	}
+	if observer != nil {
+		o.Observer = observer
+	}
+	return o
+}
+
 // maxRelationships is how many relationships an import may lead to. SpiceDB's memory datastore searches them one by one.
 const maxRelationships = 100_000
 
 // room is how many more relationships an import may bring.
 func (c *core) room(ctx context.Context) (int, error) {
+	if !c.embedded {
+		return math.MaxInt, nil
+	}
 	n, err := c.spicedb.Count(ctx)
 	return maxRelationships - int(n), err
-}
-
-// fill writes into SpiceDB, which starts empty, what the rows mean.
-func (c *core) fill(ctx context.Context) error {
-	begin := time.Now()
-	count := 0
-	err := c.db.View(ctx, func(tx *store.Tx) error {
-		return relation.Fill(ctx, rowsOf(tx), func(ctx context.Context, updates []relation.Update) error {
-			count += len(updates)
-			return c.spicedb.Write(ctx, updates)
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("fill SpiceDB: %w", err)
-	}
-	c.log.InfoContext(ctx, "SpiceDB filled from the rows", "relationships", count, "duration", time.Since(begin).Round(time.Millisecond))
-	return nil
 }
 
 // parsedSchema is the SDL, parsed.

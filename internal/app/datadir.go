@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"steward/internal/config"
 )
 
 // The files of a data directory.
@@ -56,6 +58,14 @@ func openDir(path string) (*dataDir, error) {
 		return nil, &LockedError{path}
 	}
 	return &dataDir{path, lock}, nil
+}
+
+// dirOf opens the data directory where the settings keep everything in it; nil where a database of its own does.
+func dirOf(cfg config.Config) (*dataDir, error) {
+	if cfg.DatabaseURL != "" {
+		return nil, nil
+	}
+	return openDir(cfg.Data)
 }
 
 // database returns the path of the database. A file that is not there yet is made for its owner alone: the files that

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -36,11 +38,36 @@ func DemoIssuer(cfg config.Config) (*demoissuer.Issuer, error) {
 	return demoissuer.Open(cfg.Data, people)
 }
 
-// openDemo starts the demo's issuer and writes its data if they are not there. Demo data and real data do not mix.
+// issuerInProcess tells whether a demo signs its people in itself. One that is told of the demo's issuer as of any other
+// (oidc-issuer) leaves that to the issuer's own process, as replicas do: one key signs for all of them. Such a server gives
+// nobody a token, so it may listen on every address.
+func issuerInProcess(cfg config.Config) bool {
+	return cfg.Demo && !slices.Contains(cfg.OIDCIssuer, demoissuer.IssuerURL)
+}
+
+// openDemo starts the demo's issuer and writes its data if they are not there. Replicas start no issuer and write nothing:
+// each would write the same at the same time.
 func (a *App) openDemo(ctx context.Context) (err error) {
-	var state string
+	state, err := a.core.demoState(ctx, a.cfg.Demo)
+	switch {
+	case err != nil || !a.cfg.Demo:
+		return err
+	case issuerInProcess(a.cfg):
+		if a.issuer, err = DemoIssuer(a.cfg); err != nil {
+			return err
+		}
+		return a.core.seedDemo(ctx)
+	case state != demoComplete:
+		return errors.New("the database does not hold the demo's data: write them with `steward migrate --demo`, once for all replicas")
+	}
+	return nil
+}
+
+// demoState returns what metaDemo says. Demo data and real data do not mix: it is an error to ask for a demo on data that
+// are none, and to serve without --demo what anybody can sign in to.
+func (c *core) demoState(ctx context.Context, demo bool) (state string, err error) {
 	var empty bool
-	err = a.core.db.View(ctx, func(tx *store.Tx) error {
+	err = c.db.View(ctx, func(tx *store.Tx) error {
 		if state, err = tx.Meta(ctx, metaDemo); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
@@ -54,23 +81,43 @@ func (a *App) openDemo(ctx context.Context) (err error) {
 	})
 	switch {
 	case err != nil:
-		return err
-	case !a.cfg.Demo && state != "":
-		return fmt.Errorf("the data directory %s holds demo data: start with --demo, or name another directory with --data", a.cfg.Data)
-	case !a.cfg.Demo:
-		return nil
-	case state == "" && !empty:
-		return fmt.Errorf("the data directory %s holds data of its own: start without --demo, or name another directory with --data", a.cfg.Data)
+		return "", err
+	case !demo && state != "":
+		return "", errors.New("the database holds demo data: start with --demo, or name another database with --data or --database-url")
+	case demo && state == "" && !empty:
+		return "", errors.New("the database holds data of its own: start without --demo, or name another database with --data or --database-url")
 	}
-	if a.issuer, err = DemoIssuer(a.cfg); err != nil || state == demoComplete {
+	return state, nil
+}
+
+// seedDemo writes the demo's data if they are not there. Whoever signs in to them is known by demoissuer.IssuerURL and a
+// subject that is always the same, whichever process signs the tokens.
+func (c *core) seedDemo(ctx context.Context) error {
+	state, err := c.demoState(ctx, true)
+	if err != nil || state == demoComplete {
 		return err
 	}
 	begin := time.Now()
-	if err := (&seed{core: a.core}).run(ctx); err != nil {
+	if err := (&seed{core: c}).run(ctx); err != nil {
 		return fmt.Errorf("write the demo's data: %w", err)
 	}
-	a.o.Log.InfoContext(ctx, "demo data written", "duration", time.Since(begin).Round(time.Millisecond))
+	c.log.InfoContext(ctx, "demo data written", "duration", time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+// SeedDemo writes the demo's data into what the settings name and `steward migrate` has prepared, once for all servers that
+// share it. Where they are, it does nothing.
+func SeedDemo(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
+	dir, err := dirOf(cfg)
+	if err != nil {
+		return err
+	}
+	c, err := openCore(ctx, cfg, dir, coreOptions{log: log, linkBase: linkBase(cfg, nil), demo: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return c.seedDemo(ctx)
 }
 
 // announce tells where the server listens, and in the demo who can sign in.
@@ -80,15 +127,20 @@ func (a *App) announce() {
 	fmt.Fprintf(&b, "Steward %s listens on %s\n", a.o.Version, base)
 	fmt.Fprintf(&b, "  GraphQL     %s/graphql\n  playground  %s/\n  schema      %s/schema.graphql\n", base, base, base)
 	if a.issuer != nil {
-		b.WriteString("\nWho can sign in (choose them in the playground, or: steward token --email E):\n")
-		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		for _, p := range a.issuer.People() {
-			fmt.Fprintf(w, "  %s\t%s\n", p.Email, p.Is)
-		}
-		_ = w.Flush() // a strings.Builder takes everything
-		b.WriteString("\n")
+		writePeople(&b, a.issuer)
 	}
 	_, _ = a.o.Out.Write([]byte(b.String())) // a closed standard output does not end the server
+}
+
+// writePeople tells who can sign in to the demo.
+func writePeople(b *strings.Builder, issuer *demoissuer.Issuer) {
+	b.WriteString("\nWho can sign in (choose them in the playground, or: steward token --email E):\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, p := range issuer.People() {
+		fmt.Fprintf(w, "  %s\t%s\n", p.Email, p.Is)
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	b.WriteString("\n")
 }
 
 // seed writes the demo's data through the service, as people would. Each step looks first whether it was done, so that a

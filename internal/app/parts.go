@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"steward/internal/authz"
+	"steward/internal/authz/check"
 	"steward/internal/authz/spicedb"
 	"steward/internal/change"
 	"steward/internal/service"
@@ -14,6 +15,7 @@ import (
 type Parts struct {
 	DB      *store.DB
 	SpiceDB *spicedb.Client
+	Checks  *check.Path
 	Engine  *authz.Engine
 	Changes *change.Engine
 	Service *service.Service
@@ -21,7 +23,7 @@ type Parts struct {
 
 // Parts returns the parts of the App. They end with it.
 func (a *App) Parts() Parts {
-	return Parts{a.core.db, a.core.spicedb, a.core.engine, a.core.changes, a.core.service}
+	return Parts{a.core.db, a.core.spicedb, a.core.checks, a.core.engine, a.core.changes, a.core.service}
 }
 
 // Operate carries out an operator's command on the App's own data directory.

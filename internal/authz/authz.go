@@ -9,6 +9,7 @@ package authz
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,11 +18,27 @@ import (
 	"steward/internal/domain"
 )
 
-// Ref names an object of SpiceDB. Tenant is the account that it belongs to, empty for what is global.
+// Ref names an object of SpiceDB. Tenant is the account that it belongs to. What belongs to no account has a Holder, the
+// person who made it, or neither: that is the platform.
 type Ref struct {
 	Type, ID string
 	Tenant   domain.AccountID
+	Holder   domain.Person
 }
+
+// Scope returns whose generation the answers about the object depend on, beside the global one; "" for none.
+func (r Ref) Scope() string {
+	switch {
+	case r.Tenant != "":
+		return string(r.Tenant)
+	case !r.Holder.IsZero():
+		return ScopeOf(r.Holder)
+	}
+	return ""
+}
+
+// ScopeOf returns the scope of what belongs to a person and to no account: their own tokens and jobs.
+func ScopeOf(p domain.Person) string { return "of:" + p.String() }
 
 // Subject is who asks, as SpiceDB knows them: a "user" or a "service_account".
 type Subject struct{ Type, ID string }
@@ -35,8 +52,58 @@ type Question struct {
 	Permission string
 }
 
-// Checker answers questions of one subject, in their order. An error answers none of them: nothing is allowed by it.
+// Ask is what a wave wants to know of one object: a bit for each permission, numbered as Policy.Permissions has them.
+type Ask struct {
+	Ref  Ref
+	Bits uint64
+}
+
+// Checker answers a wave: all that one level of a query asks of one subject. An error answers none of it, and nothing is
+// allowed by it. No answer is from before a change of rights that had returned when Check was called.
 type Checker interface {
+	Check(ctx context.Context, sub Subject, asks []Ask) (Answer, error)
+}
+
+// Answer holds the bits that are allowed for each ask, in their order.
+type Answer struct {
+	Allowed []uint64
+	At      Vector
+}
+
+// GlobalScope is the scope that every answer depends on: who is staff, and what nobody knows the reach of.
+const GlobalScope = "global"
+
+// Vector is what answers are true of: the generation of each scope that they depend on. A change of rights gives the
+// scopes that it touches new ones.
+type Vector struct {
+	Incarnation string   // of the database that gave the generations
+	Scopes      []string // sorted
+	Generations []string // in the order of Scopes
+}
+
+// Of returns the generation of a scope, "" for one that is not part of the vector.
+func (v Vector) Of(scope string) string {
+	if i, ok := slices.BinarySearch(v.Scopes, scope); ok {
+		return v.Generations[i]
+	}
+	return ""
+}
+
+// MovedSince reports whether a scope that both vectors hold has got another generation.
+func (v Vector) MovedSince(earlier Vector) bool {
+	if v.Incarnation != earlier.Incarnation {
+		return true
+	}
+	for i, scope := range v.Scopes {
+		if n, ok := slices.BinarySearch(earlier.Scopes, scope); ok && earlier.Generations[n] != v.Generations[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// Live answers questions of one subject, in their order, past everything that is kept. An error answers none of them.
+type Live interface {
 	Check(ctx context.Context, sub Subject, qs []Question) ([]bool, error)
 }
 

@@ -3,6 +3,7 @@ package change_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"steward/internal/authz"
 	"steward/internal/change"
@@ -126,4 +127,34 @@ func testDoUnknownScope(t *testing.T, p *parts.Parts) {
 	if wrote > 0 || len(pending(t, p)) != 1 {
 		t.Error("pending changes of another account were applied without its lock")
 	}
+}
+
+// TestDo_UnknownScopeAtOnce holds that a change of what does not exist waits for nobody, however many come.
+func TestDo_UnknownScopeAtOnce(t *testing.T) {
+	parts.Each(t, func(t *testing.T, p *parts.Parts) {
+		if !p.OnPostgres() {
+			t.Skip("SQLite has one writer")
+		}
+		a := p.Account(manager)
+		g := newGate()
+		p.Writer.Before(g.before)
+		done := make(chan error, 1)
+		go func() {
+			_, err := permissions(a[0].Actor, a[1], billingToGive).do(t.Context(), p.Changes, nil)
+			done <- err
+		}()
+		wait(t, g.reached, "the change of A")
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := p.Changes.Do(ctx, change.Request{Actor: a[0].Actor, Operation: "grant_permission", Scopes: []string{""}}, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
+				return change.Result{}, tx.Require(ctx, authz.Question{Ref: authz.Ref{Type: relation.TypeContact, ID: "unknown"}, Permission: relation.GrantPermission})
+			})
+			cancel()
+			wantCode(t, err, domain.CodeNotFound)
+		}
+		close(g.open)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -28,7 +28,7 @@ import (
 	"steward/internal/store"
 )
 
-// GlobalScope is the scope of what belongs to no account: users, the platform, people's own tokens, jobs.
+// GlobalScope is the scope that every answer depends on. A change that locks it runs alone.
 const GlobalScope = authz.GlobalScope
 
 // Writer applies updates of relationships. Repeating a write is harmless.
@@ -82,7 +82,7 @@ func New(o Options) *Engine {
 type Request struct {
 	Actor     domain.Actor
 	Operation string   // as in the law, for example "grant_permission"
-	Scopes    []string // the accounts that it touches, and GlobalScope if it touches what belongs to none
+	Scopes    []string // the accounts that it touches, authz.ScopeOf whom it belongs to where that is a person, GlobalScope for the platform
 	// IdempotencyKey, when given, makes a repetition answer what the first call answered. Input is what must then be equal.
 	IdempotencyKey string
 	Input          any
@@ -146,10 +146,16 @@ func pendingError(id domain.ChangeID, message string, err error) error {
 	return &domain.Error{Code: domain.CodeAuthzPending, Change: id, Err: err, Message: message}
 }
 
+// nowhere is locked in place of the account of an object that does not exist. No lock of a database is named "".
+const nowhere = "nowhere"
+
 // commit is the first half of a change.
 func (e *Engine) commit(ctx context.Context, req Request, fn func(context.Context, *Tx) (Result, error)) (res Result, entry store.OutboxEntry, err error) {
 	if req.Scopes = sorted(req.Scopes); len(req.Scopes) == 0 {
 		req.Scopes = []string{GlobalScope}
+	}
+	if req.Scopes[0] == "" {
+		req.Scopes[0] = nowhere
 	}
 	err = e.locked(ctx, req.Scopes, func(ctx context.Context, stx *store.Tx) (err error) {
 		tx := &Tx{Tx: stx, engine: e, req: req, now: e.Now().UTC().Truncate(time.Millisecond)}

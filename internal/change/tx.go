@@ -221,23 +221,26 @@ func (tx *Tx) within(diff []relation.Update) error {
 	if slices.Contains(tx.req.Scopes, GlobalScope) {
 		return nil
 	}
-	var accounts []string
+	var scopes []string
 	for _, c := range tx.contacts {
 		if c != nil {
-			accounts = append(accounts, string(c.AccountID))
+			scopes = append(scopes, string(c.AccountID))
 		}
 	}
 	for _, u := range diff {
 		if account, ok := relation.TenantOf(u.Relationship); ok {
-			accounts = append(accounts, string(account))
+			scopes = append(scopes, string(account))
 		}
-		if relation.Global(u.Relationship) {
-			return errors.New("operation " + tx.req.Operation + " changes what belongs to no account without the global scope")
+		if holder, ok := relation.HolderOf(u.Relationship); ok {
+			scopes = append(scopes, authz.ScopeOf(holder))
+		}
+		if relation.OfPlatform(u.Relationship) {
+			scopes = append(scopes, GlobalScope)
 		}
 	}
-	for _, account := range accounts {
-		if !slices.Contains(tx.req.Scopes, account) {
-			return errors.New("operation " + tx.req.Operation + " changes an account outside of its scopes")
+	for _, scope := range scopes {
+		if !slices.Contains(tx.req.Scopes, scope) {
+			return errors.New("operation " + tx.req.Operation + " changes what lies outside of its scopes")
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 type Config struct {
 	Listen    string `group:"serving" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one."`
 	Data      string `group:"serving" placeholder:"DIR" help:"Directory of everything that is kept. It belongs to one server at a time."`
-	Demo      bool   `group:"serving" help:"Fill an empty data directory with demo data, sign its people in without passwords, and show mail instead of sending it. On loopback addresses only."`
+	Demo      bool   `group:"serving" help:"Fill an empty data directory with demo data, sign its people in without passwords, and show mail instead of sending it. On loopback addresses only, unless oidc-issuer names the demo's issuer."`
 	PublicURL string `group:"serving" name:"public-url" placeholder:"URL" help:"Where people reach the server: links in mails lead there, and requests under other host names are refused. Default: http:// and the address that is listened on."`
 	// CORSOrigins are the origins of other sites whose pages may call the API.
 	CORSOrigins     []string      `group:"serving" name:"cors-origins" placeholder:"ORIGIN" help:"Origins of single-page apps that may call the API from a browser, such as https://app.example.com."`
@@ -40,8 +40,10 @@ type Config struct {
 	OTLPEndpoint  string `group:"observing" name:"otlp-endpoint" placeholder:"URL" help:"Collector that OpenTelemetry traces are sent to over HTTP, such as http://127.0.0.1:4318. Without it none are made."`
 
 	// OIDCIssuer and OIDCAudience are pairs by position; one audience alone is that of every issuer.
-	OIDCIssuer   []string `group:"sign-in" name:"oidc-issuer" placeholder:"URL" help:"Issuer of the OIDC bearer tokens that sign people in, exactly as the tokens name it."`
-	OIDCAudience []string `group:"sign-in" name:"oidc-audience" placeholder:"NAME" help:"Audience that a token must be meant for: one for each issuer, in the same order, or one for all of them."`
+	OIDCIssuer       []string `group:"sign-in" name:"oidc-issuer" placeholder:"URL" help:"Issuer of the OIDC bearer tokens that sign people in, exactly as the tokens name it."`
+	OIDCAudience     []string `group:"sign-in" name:"oidc-audience" placeholder:"NAME" help:"Audience that a token must be meant for: one for each issuer, in the same order, or one for all of them."`
+	OIDCDiscoveryURL []string `group:"sign-in" name:"oidc-discovery-url" placeholder:"URL" help:"Where an issuer's documents are fetched from, if not from the issuer's own address: one for each issuer, in the same order. https, except on this machine: what lies there decides who may sign in."`
+	OIDCCA           string   `group:"sign-in" name:"oidc-ca" placeholder:"FILE" help:"PEM file of the authorities that have signed the certificates of issuers inside a company, beside those of the system."`
 
 	SMTPURL  string `group:"mail" name:"smtp-url" placeholder:"URL" help:"Server that sends the mail: smtp://user:password@host:587 (STARTTLS, required unless the host is loopback) or smtps://user:password@host:465. Without it mail stays queued. Prefer the environment or the file: other users of the machine can read flags."`
 	MailFrom string `group:"mail" placeholder:"ADDRESS" help:"Sender of the mail, such as Steward <steward@example.com>. Required with smtp-url."`
@@ -123,6 +125,9 @@ func (c *Config) Validate() error {
 	}
 	if n, m := len(c.OIDCIssuer), len(c.OIDCAudience); m != n && (m != 1 || n == 0) {
 		bad("oidc-audience", "must be given once for each oidc-issuer or once for all: there are %d issuers and %d audiences", n, m)
+	}
+	if n, m := len(c.OIDCIssuer), len(c.OIDCDiscoveryURL); m != n && m != 0 {
+		bad("oidc-discovery-url", "must be given once for each oidc-issuer, or not at all: there are %d issuers and %d addresses", n, m)
 	}
 	c.validateMail(bad)
 	c.validateParts(bad)

@@ -25,9 +25,17 @@ func TenantOf(r Relationship) (account domain.AccountID, ok bool) {
 	return "", false
 }
 
-// Global reports whether a relationship is one of an object that belongs to no account: its answers are kept under the
-// global scope alone.
-func Global(r Relationship) bool {
+// HolderOf returns the person whom an object belongs to that belongs to no account: a job, or a token of a person's own.
+func HolderOf(r Relationship) (domain.Person, bool) {
 	p, err := Parse(r)
-	return err == nil && (p.Type == TypePlatform || p.Type == TypeJob || p.Type == TypeAPIToken && p.Relation == RelHolder)
+	if err != nil || !(p.Type == TypeJob && p.Relation == RelCreator || p.Type == TypeAPIToken && p.Relation == RelHolder) {
+		return domain.Person{}, false
+	}
+	return domain.Person{Kind: domain.PersonKind(p.SubjectType), ID: p.SubjectID}, true
+}
+
+// OfPlatform reports whether a relationship says who is who at the provider: every answer depends on it.
+func OfPlatform(r Relationship) bool {
+	p, err := Parse(r)
+	return err == nil && p.Type == TypePlatform
 }

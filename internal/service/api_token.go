@@ -69,7 +69,7 @@ func (s *Service) CreateAPIToken(ctx context.Context, actor domain.Actor, in Cre
 		err.Message = "This needs a person who is signed in: a token cannot make another."
 		return change.Result{}, err
 	}
-	req := change.Request{Actor: actor, Operation: "create_api_token", Scopes: []string{change.GlobalScope}, IdempotencyKey: in.IdempotencyKey, Input: in}
+	req := change.Request{Actor: actor, Operation: "create_api_token", Scopes: []string{authz.ScopeOf(actor.Person)}, IdempotencyKey: in.IdempotencyKey, Input: in}
 	return s.do(ctx, req, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
 		tx.AuthorisedBy("the own login")
 		return s.createToken(ctx, tx, domain.APIToken{Person: actor.Person}, in)
@@ -148,11 +148,7 @@ func (s *Service) RevokeAPIToken(ctx context.Context, actor domain.Actor, id dom
 	if err != nil {
 		return change.Result{}, err
 	}
-	scope := string(at.Tenant)
-	if scope == "" {
-		scope = change.GlobalScope
-	}
-	req := change.Request{Actor: actor, Operation: relation.RevokeAPIToken, Scopes: []string{scope}, IdempotencyKey: in.IdempotencyKey, Input: id}
+	req := change.Request{Actor: actor, Operation: relation.RevokeAPIToken, Scopes: []string{at.Scope()}, IdempotencyKey: in.IdempotencyKey, Input: id}
 	return s.do(ctx, req, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
 		if err := tx.Require(ctx, ask(at, relation.RevokeAPIToken)); err != nil {
 			return change.Result{}, err

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
+	"steward/internal/authz"
 	"steward/internal/change"
 	"steward/internal/domain"
 	"steward/internal/relation"
@@ -25,7 +25,7 @@ const (
 // ImportAccounts starts an import, which goes on as a job. With an accounts file it needs create_account; without one the
 // caller must be somebody who could have a right on an account at all. What each row needs is asked when the job runs.
 func (s *Service) ImportAccounts(ctx context.Context, actor domain.Actor, in ImportFiles) (change.Result, error) {
-	res, err := s.queueImport(ctx, actor, in, len(actor.Staff) > 0)
+	res, err := s.queueImport(ctx, actor, in, len(actor.Staff) > 0, "")
 	if err == nil {
 		s.nudgeJobs()
 	}
@@ -34,14 +34,34 @@ func (s *Service) ImportAccounts(ctx context.Context, actor domain.Actor, in Imp
 
 // ImportNow imports at once and returns the finished job; progress, if not nil, is told how many rows are done.
 func (s *Service) ImportNow(ctx context.Context, actor domain.Actor, in ImportFiles, progress func(done, total int)) (domain.Job, error) {
-	res, err := s.queueImport(ctx, actor, in, len(actor.Staff) > 0)
+	holder := newHolder()
+	res, err := s.queueImport(ctx, actor, in, len(actor.Staff) > 0, holder)
 	if err != nil {
 		return domain.Job{}, err
 	}
-	return s.runJob(ctx, domain.JobID(res.ID), progress)
+	job, err := s.claimJob(ctx, domain.JobID(res.ID), holder)
+	if errors.Is(err, store.ErrNotFound) { // a repetition of a call whose job somebody works on, or has ended
+		return s.endedJob(ctx, domain.JobID(res.ID))
+	}
+	if err != nil {
+		return domain.Job{}, err
+	}
+	return s.runJob(ctx, job, progress)
 }
 
-func (s *Service) queueImport(ctx context.Context, actor domain.Actor, in ImportFiles, needsRequest bool) (change.Result, error) {
+func (s *Service) endedJob(ctx context.Context, id domain.JobID) (job domain.Job, err error) {
+	err = s.DB.View(ctx, func(tx *store.Tx) error {
+		job, err = tx.Job(ctx, id)
+		return err
+	})
+	if err == nil && job.FinishedAt.IsZero() {
+		err = domain.Conflict("", "This import is running already: ask for its job.")
+	}
+	return job, err
+}
+
+// queueImport adds a job that waits, or that holder works on, if there is one.
+func (s *Service) queueImport(ctx context.Context, actor domain.Actor, in ImportFiles, needsRequest bool, holder string) (change.Result, error) {
 	job := domain.Job{
 		ID: domain.NewID[domain.JobID](), Kind: "import_accounts", State: domain.JobQueued, DryRun: in.DryRun, Invite: in.Invite,
 		Person: actor.Person, ActorName: actor.Name, Scope: actor.Scope, TokenID: actor.TokenID,
@@ -49,7 +69,7 @@ func (s *Service) queueImport(ctx context.Context, actor domain.Actor, in Import
 	if in.StaffRequest != nil {
 		job.Request, job.Reason = in.StaffRequest.Reference, in.StaffRequest.Reason
 	}
-	req := change.Request{Actor: actor, Operation: "import_accounts", Scopes: []string{change.GlobalScope}, IdempotencyKey: in.IdempotencyKey, Input: in}
+	req := change.Request{Actor: actor, Operation: "import_accounts", Scopes: []string{authz.ScopeOf(actor.Person)}, IdempotencyKey: in.IdempotencyKey, Input: in}
 	return s.do(ctx, req, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
 		if err := s.mayImport(ctx, tx, in); err != nil {
 			return change.Result{}, err
@@ -64,6 +84,11 @@ func (s *Service) queueImport(ctx context.Context, actor domain.Actor, in Import
 		job.CreatedAt = tx.Now()
 		if err := tx.InsertJob(ctx, job, files); err != nil {
 			return change.Result{}, err
+		}
+		if holder != "" {
+			if _, err := tx.ClaimJob(ctx, job.ID, s.lease(holder)); err != nil {
+				return change.Result{}, err
+			}
 		}
 		tx.Gains(relation.OfJob(job)...)
 		return change.Result{ID: string(job.ID), AuditID: tx.Audit(domain.AuditEntry{TargetKind: "job", TargetID: string(job.ID), TargetName: job.Kind})}, nil
@@ -109,124 +134,6 @@ func (s *Service) nudgeJobs() {
 	case s.jobs <- struct{}{}:
 	default:
 	}
-}
-
-// RunJobs works on queued imports, one at a time, until ctx ends. What a killed process left running starts again.
-func (s *Service) RunJobs(ctx context.Context) {
-	err := s.DB.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.RequeueRunning(ctx)
-		return err
-	})
-	if err != nil && ctx.Err() == nil {
-		s.Log.ErrorContext(ctx, "interrupted imports not taken up again", "error", err)
-	}
-	tick := time.NewTicker(10 * time.Second)
-	defer tick.Stop()
-	tries := map[domain.JobID]int{}
-	for {
-		var job domain.Job
-		err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
-			job, err = tx.NextQueuedJob(ctx)
-			return err
-		})
-		if err == nil {
-			if _, err = s.runJob(ctx, job.ID, nil); err == nil {
-				delete(tries, job.ID)
-				continue
-			}
-			if tries[job.ID]++; tries[job.ID] >= maxTries {
-				delete(tries, job.ID)
-				err = errors.Join(err, s.giveUp(ctx, job.ID))
-			}
-		}
-		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-			s.Log.ErrorContext(ctx, "import not finished", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.jobs:
-		case <-tick.C:
-		}
-	}
-}
-
-// maxTries is how often a job is tried that cannot be decided, at least ten seconds apart, before the next has its turn.
-const maxTries = 30
-
-// giveUp fails a job that could not be decided, unless its rows are in and only wait to become effective.
-func (s *Service) giveUp(ctx context.Context, id domain.JobID) error {
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		job, err := tx.Job(ctx, id)
-		if err != nil || job.Done > 0 {
-			return err
-		}
-		job.State, job.FinishedAt = domain.JobFailed, s.Now().UTC()
-		job.Problems = []domain.ImportProblem{{
-			File: fileContacts, Line: 1, Message: "This import could not be decided: a part of the server did not answer, again and again.", Mend: "Import again later.",
-		}}
-		if err := tx.DeleteJobFiles(ctx, id); err != nil {
-			return err
-		}
-		return tx.UpdateJob(ctx, job)
-	})
-}
-
-// runJob carries a job to its end. An error means that it could not be decided, and the job will be tried again; a job
-// that failed for what its files say is no error.
-func (s *Service) runJob(ctx context.Context, id domain.JobID, progress func(done, total int)) (domain.Job, error) {
-	var job domain.Job
-	files := map[string][]byte{}
-	err := s.DB.Update(ctx, func(tx *store.Tx) (err error) {
-		if job, err = tx.Job(ctx, id); err != nil {
-			return err
-		}
-		for _, name := range []string{fileAccounts, fileContacts} {
-			content, err := tx.JobFile(ctx, id, name)
-			if err == nil {
-				files[name] = content
-			} else if !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
-		}
-		job.State = domain.JobRunning
-		return tx.UpdateJob(ctx, job)
-	})
-	if err != nil {
-		return job, err
-	}
-	if job.Total == 0 || job.Done < job.Total { // else the rows are in already and only became effective later
-		imp := &importRun{s: s, job: &job, files: files, progress: progress}
-		if err := imp.run(ctx); err != nil {
-			return job, s.retryLater(ctx, id, err)
-		}
-	} else if err := s.Changes.Drain(ctx); err != nil {
-		return job, err
-	}
-	if job.State == domain.JobRunning {
-		job.State = domain.JobDone
-	}
-	job.FinishedAt = s.Now().UTC()
-	return job, s.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.DeleteJobFiles(ctx, id); err != nil {
-			return err
-		}
-		return tx.UpdateJob(ctx, job)
-	})
-}
-
-// retryLater puts a job back into the queue, so that the next round tries it again. What the job knows of itself is what
-// its row says: rows that are in stay in.
-func (s *Service) retryLater(ctx context.Context, id domain.JobID, cause error) error {
-	ctx = context.WithoutCancel(ctx)
-	return errors.Join(cause, s.DB.Update(ctx, func(tx *store.Tx) error {
-		job, err := tx.Job(ctx, id)
-		if err != nil {
-			return err
-		}
-		job.State = domain.JobQueued
-		return tx.UpdateJob(ctx, job)
-	}))
 }
 
 // requestOf is the recorded request that a job was started on, if there is one.

@@ -21,6 +21,7 @@ import (
 type importRun struct {
 	s        *Service
 	job      *domain.Job
+	holder   string // of the job's lease
 	files    map[string][]byte
 	progress func(done, total int)
 
@@ -224,7 +225,7 @@ func (r *importRun) apply(ctx context.Context, tx *change.Tx) (change.Result, er
 	}
 	// The job knows from here on that its rows are in, should the process end before they are effective.
 	r.job.Done = r.job.Total
-	return change.Result{}, tx.UpdateJob(ctx, *r.job)
+	return change.Result{}, tx.UpdateHeldJob(ctx, *r.job, r.holder)
 }
 
 // fits refuses an import that leads to more relationships than this installation bears.

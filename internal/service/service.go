@@ -112,7 +112,7 @@ func (s *Service) Locate(ctx context.Context, ref authz.Ref) (authz.Ref, error) 
 			if err != nil {
 				return err
 			}
-			ref.Tenant = t.AccountID
+			ref.Tenant, ref.Holder = t.AccountID, t.Person
 		}
 		return nil
 	})

@@ -14,7 +14,7 @@ type APIToken struct {
 
 // NewAPIToken returns the node of a token. The token of a service account belongs to its account.
 func NewAPIToken(t domain.APIToken) *APIToken {
-	ref := authz.Ref{Type: relation.TypeAPIToken, ID: string(t.ID), Tenant: t.AccountID}
+	ref := authz.Ref{Type: relation.TypeAPIToken, ID: string(t.ID), Tenant: t.AccountID, Holder: t.Person}
 	return &APIToken{authz.NewNode(TypeAPIToken, ref), t}
 }
 

@@ -14,7 +14,7 @@ type ImportJob struct {
 
 // NewImportJob returns the node of a job, which belongs to no account: it may create several.
 func NewImportJob(j domain.Job) *ImportJob {
-	return &ImportJob{authz.NewNode(TypeImportJob, authz.Ref{Type: relation.TypeJob, ID: string(j.ID)}), j}
+	return &ImportJob{authz.NewNode(TypeImportJob, authz.Ref{Type: relation.TypeJob, ID: string(j.ID), Holder: j.Person}), j}
 }
 
 // IsNode marks what has a global id.

@@ -51,8 +51,8 @@ func (g *generations) wave(ctx context.Context, sub authz.Subject, asks []authz.
 	var last string
 	key := g.key(at, "", sub)
 	for i, a := range asks {
-		if tenant := string(a.Ref.Tenant); tenant != last {
-			key, last = g.key(at, tenant, sub), tenant
+		if scope := a.Ref.Scope(); scope != last {
+			key, last = g.key(at, scope, sub), scope
 		}
 		w.items[i] = item{Ask: a, key: key}
 	}
@@ -79,23 +79,23 @@ func (g *generations) read(ctx context.Context, scopes []string) (authz.Vector, 
 	return at, err
 }
 
-// scopesOf returns the scopes that the answers depend on, sorted: the global one and each object's tenant.
+// scopesOf returns the scopes that the answers depend on, sorted: the global one and each object's own.
 func scopesOf(asks []authz.Ask) []string {
 	scopes := []string{GlobalScope}
 	for _, a := range asks {
-		if t := string(a.Ref.Tenant); t != "" && t != scopes[len(scopes)-1] {
-			scopes = append(scopes, t)
+		if s := a.Ref.Scope(); s != "" && s != scopes[len(scopes)-1] {
+			scopes = append(scopes, s)
 		}
 	}
 	slices.Sort(scopes)
 	return slices.Compact(scopes)
 }
 
-// key names the answers of a subject about objects of a tenant. Each part carries its length, so that no two lists of
+// key names the answers of a subject about objects of a scope. Each part carries its length, so that no two lists of
 // parts give the same bytes.
-func (g *generations) key(at authz.Vector, tenant string, sub authz.Subject) Key {
+func (g *generations) key(at authz.Vector, scope string, sub authz.Subject) Key {
 	b := make([]byte, 0, 512)
-	for _, part := range [...]string{g.schema, at.Incarnation, at.Of(GlobalScope), tenant, at.Of(tenant), sub.Type, sub.ID} {
+	for _, part := range [...]string{g.schema, at.Incarnation, at.Of(GlobalScope), scope, at.Of(scope), sub.Type, sub.ID} {
 		b = binary.AppendUvarint(b, uint64(len(part)))
 		b = append(b, part...)
 	}

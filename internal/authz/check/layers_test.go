@@ -196,7 +196,7 @@ func TestPath_Keys(t *testing.T) {
 
 // TestPath_MemoryBound fills the memory many times over, from several waves at once, and weighs the heap.
 func TestPath_MemoryBound(t *testing.T) {
-	const bound, perWave, waves, writers = 8 << 20, 500, 400, 4
+	const bound, perWave, waves, writers = 2 << 20, 500, 120, 4
 	o, _ := options(&scripted{})
 	o.MemoryBytes = bound
 	heap := func() int64 {

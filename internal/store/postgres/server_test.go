@@ -248,13 +248,14 @@ func TestPools(t *testing.T) {
 			}
 		})
 	}
-	for db.Ping(t.Context()) == nil {
-		n := 0
-		err := db.View(t.Context(), func(tx *store.Tx) error { _, err := tx.CountAccounts(t.Context(), store.AccountQuery{All: true}, 5); return err })
-		if _, _, err2 := db.Generations(t.Context(), []string{"a"}); err != nil || err2 != nil {
-			t.Error(err, err2)
-		}
-		if n = db.Stats().Writers.InUse; n == 3 {
+	patience, enough := context.WithTimeout(t.Context(), 20*time.Second)
+	defer enough()
+	for full := false; !full; { // reads while the pool fills, and once more when it is full
+		full = db.Stats().Writers.InUse == 3
+		err1 := db.View(patience, func(tx *store.Tx) error { _, err := tx.StaffMembers(patience); return err })
+		_, _, err2 := db.Generations(patience, []string{"a"})
+		if err := errors.Join(err1, err2, db.Ping(patience)); err != nil {
+			t.Error(err)
 			break
 		}
 	}
