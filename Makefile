@@ -1,7 +1,7 @@
 # Every target is one line in `make help`.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run build playground test test-all bench generate fmt lint
+.PHONY: help run parts build playground test test-all bench generate fmt lint
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
 BUNDLE := playground/dist/app/index.html
@@ -13,6 +13,10 @@ help: ## list the targets
 
 run: build ## run the demo on http://127.0.0.1:8080 with the data in ./data (needs Go and Node)
 	@./bin/steward serve --demo
+
+parts: build ## run the demo on PostgreSQL, Redis, a SpiceDB server and two replicas (needs PostgreSQL and Redis)
+	@go build -o bin/parts ./internal/testing/parts
+	@exec ./bin/parts $(PARTS)
 
 build: $(BUNDLE) ## build bin/steward with the playground in it
 	@echo "building bin/steward; the first time this takes a few minutes, most of them for SpiceDB"
@@ -29,10 +33,11 @@ $(BUNDLE): $(PLAYGROUND)
 test: ## vet and run every test with the race detector; installs what is missing
 	@internal/testing/run.sh
 
-test-all: test ## the same as test for now
+test-all: ## the same, with the whole caller matrix on every set of parts: PostgreSQL, Redis, a SpiceDB server, two replicas
+	@STEWARD_TEST_FULL=1 internal/testing/run.sh
 
-bench: ## run the benchmarks
-	@go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+bench: ## measure what the guards of a page cost: three minutes, a table, and a line for each number
+	@go run ./internal/testing/bench
 
 generate: ## write anew what follows from the SDL and from internal/config
 	@go generate ./...
