@@ -41,23 +41,23 @@ func (l *loaders) accounts(ctx context.Context, e *authz.Engine, parents []authz
 		return authz.Failed(err)
 	}
 	place := func(a domain.Account) store.Keyset { return store.AccountKeyset(a, q.Order) }
-	cursor := func(n *node.Account) authz.Cursor { return cursorAt(q.Order, place(n.Account)) }
 	const own = 0 // every parent is the caller: there is one list
 	return pages(e, len(parents), authz.PageSpec[*node.Account]{
-		Args: args.PageArgs, Order: orderName(q.Order), Total: f.Selects("totalCount"),
-		Requires: requires(e, "AccountFilter", f),
+		Field: f, Args: args.PageArgs, Order: orderName(q.Order), Total: f.Selects("totalCount"),
+		Requires: requires(e, "AccountFilter", f), Lookup: node.TypeAccount,
 		Fetch: func(ctx context.Context, at []int, s authz.Slice) ([][]*node.Account, error) {
 			rows, err := view(ctx, l.db, func(tx *store.Tx) (map[int][]domain.Account, error) {
 				return readSlice([]int{own}, s, func(_ []int, p store.Page) (map[int][]domain.Account, error) {
 					q := q
-					q.Page = p
+					q.Page, q.IDs = p, idsOf[domain.AccountID](s)
 					rows, err := tx.AccountsPage(ctx, q)
 					return map[int][]domain.Account{own: rows}, err
 				}, place)
 			})
 			return eachList(make([]int, len(at)), rows, node.NewAccount), badCursor(err)
 		},
-		Cursor: cursor, Answer: accountConnection(cursor),
+		Cursor: func(n *node.Account) authz.Cursor { return cursorAt(q.Order, place(n.Account)) },
+		Answer: accountConnection,
 	})
 }
 
@@ -109,22 +109,22 @@ func (l *loaders) contacts(_ context.Context, e *authz.Engine, parents []authz.O
 	}
 	ids := keysOf(parents, accountID)
 	place := func(c domain.Contact) store.Keyset { return store.ContactKeyset(c, q.Order) }
-	cursor := func(n *node.Contact) authz.Cursor { return cursorAt(q.Order, place(n.Contact)) }
 	return pages(e, len(parents), authz.PageSpec[*node.Contact]{
-		Args: args.PageArgs, Order: orderName(q.Order), Total: f.Selects("totalCount"),
-		Requires: requires(e, "ContactFilter", f),
+		Field: f, Args: args.PageArgs, Order: orderName(q.Order), Total: f.Selects("totalCount"),
+		Requires: requires(e, "ContactFilter", f), Lookup: node.TypeContact,
 		Fetch: func(ctx context.Context, at []int, s authz.Slice) ([][]*node.Contact, error) {
 			some := pick(ids, at)
 			rows, err := view(ctx, l.db, func(tx *store.Tx) (map[domain.AccountID][]domain.Contact, error) {
 				return readSlice(some, s, func(ids []domain.AccountID, p store.Page) (map[domain.AccountID][]domain.Contact, error) {
 					q := q
-					q.Page = p
+					q.Page, q.IDs = p, idsOf[domain.ContactID](s)
 					return tx.ContactsPage(ctx, ids, q)
 				}, place)
 			})
 			return eachList(some, rows, node.NewContact), badCursor(err)
 		},
-		Cursor: cursor, Answer: contactConnection(cursor),
+		Cursor: func(n *node.Contact) authz.Cursor { return cursorAt(q.Order, place(n.Contact)) },
+		Answer: contactConnection,
 	})
 }
 
@@ -159,9 +159,8 @@ func (l *loaders) auditLog(_ context.Context, e *authz.Engine, parents []authz.O
 	}
 	ids, q := keysOf(parents, accountID), args.query()
 	place := func(a domain.AuditEntry) store.Keyset { return store.AuditKeyset(a) }
-	cursor := func(n *node.AuditEntry) authz.Cursor { return cursorAt(q.Order, place(n.AuditEntry)) }
 	return pages(e, len(parents), authz.PageSpec[*node.AuditEntry]{
-		Args: args.PageArgs, Order: orderName(q.Order), Total: f.Selects("totalCount"),
+		Field: f, Args: args.PageArgs, Order: orderName(q.Order), Total: f.Selects("totalCount"),
 		Requires: requires(e, "AuditLogFilter", f),
 		Fetch: func(ctx context.Context, at []int, s authz.Slice) ([][]*node.AuditEntry, error) {
 			some := pick(ids, at)
@@ -174,7 +173,8 @@ func (l *loaders) auditLog(_ context.Context, e *authz.Engine, parents []authz.O
 			})
 			return eachList(some, rows, node.NewAuditEntry), badCursor(err)
 		},
-		Cursor: cursor, Answer: auditConnection(cursor),
+		Cursor: func(n *node.AuditEntry) authz.Cursor { return cursorAt(q.Order, place(n.AuditEntry)) },
+		Answer: auditConnection,
 	})
 }
 
@@ -182,6 +182,14 @@ func (l *loaders) auditLog(_ context.Context, e *authz.Engine, parents []authz.O
 func requires(e *authz.Engine, input string, f authz.Field) []string {
 	given, _ := f.RawArgs()["filter"].(map[string]any)
 	return e.Policy().FilterNeeds(input, given)
+}
+
+// idsOf returns the ids that a slice is narrowed to, nil when it is not.
+func idsOf[T ~string](s authz.Slice) []T {
+	if s.IDs == nil {
+		return nil
+	}
+	return typed[T](s.IDs)
 }
 
 func pick[T any](from []T, at []int) []T {

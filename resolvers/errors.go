@@ -32,7 +32,7 @@ func PresentError(log *slog.Logger) graphql.ErrorPresenterFunc {
 			}
 			return presented(ctx, given, e.Message, extensions(e))
 		}
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, store.ErrBusy) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrUnavailable) {
 			log.WarnContext(ctx, "field unavailable", "code", domain.CodeUnavailable, "path", graphql.GetPath(ctx).String(), "error", err)
 			late := domain.Unavailable("server", err)
 			return presented(ctx, given, late.Message, extensions(late))

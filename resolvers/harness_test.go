@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/bits"
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,10 +33,14 @@ import (
 
 // checker answers from maps: whatever is not denied is allowed. It keeps every question, call by call.
 type checker struct {
-	mu     sync.Mutex
-	denied map[string]bool // "contact:ID#permission", or "#permission" on every object
-	calls  [][]authz.Question
-	fail   error
+	mu         sync.Mutex
+	denied     map[string]bool // "contact:ID#permission", or "#permission" on every object
+	calls      [][]authz.Question
+	fail       error
+	generation int                      // of all rights
+	before     func(wave int)           // called before each wave of an operation is answered, counted from 1
+	finder     func() ([]string, error) // the ids that a lookup finds; nil: too many
+	finds      []authz.Question         // that were looked up
 }
 
 func (c *checker) Check(_ context.Context, _ authz.Subject, qs []authz.Question) ([]bool, error) {
@@ -48,6 +54,50 @@ func (c *checker) Check(_ context.Context, _ authz.Subject, qs []authz.Question)
 	return out, c.fail
 }
 
+// waves is the checker as the planner asks it.
+type waves struct {
+	*checker
+	permissions map[string][]string
+}
+
+func (w waves) Check(ctx context.Context, sub authz.Subject, asks []authz.Ask) (authz.Answer, error) {
+	if w.before != nil {
+		w.before(len(w.calls) + 1)
+	}
+	at := authz.Vector{Scopes: []string{authz.GlobalScope}, Generations: []string{strconv.Itoa(w.generation)}}
+	var qs []authz.Question
+	for _, a := range asks {
+		for b := a.Bits; b != 0; b &= b - 1 {
+			qs = append(qs, authz.Question{Ref: a.Ref, Permission: w.permissions[a.Ref.Type][bits.TrailingZeros64(b)]})
+		}
+	}
+	got, err := w.checker.Check(ctx, sub, qs)
+	if err != nil {
+		return authz.Answer{}, err
+	}
+	out := authz.Answer{Allowed: make([]uint64, len(asks)), At: at}
+	n := 0
+	for i, a := range asks {
+		for b := a.Bits; b != 0; b &= b - 1 {
+			if got[n] {
+				out.Allowed[i] |= b & -b
+			}
+			n++
+		}
+	}
+	return out, nil
+}
+
+// Find proposes what the test says, up to limit.
+func (c *checker) Find(_ context.Context, _ authz.Subject, typ, permission string, limit int) (ids []string, complete bool, err error) {
+	c.finds = append(c.finds, authz.Question{Ref: authz.Ref{Type: typ}, Permission: permission})
+	if c.finder == nil {
+		return nil, false, nil
+	}
+	ids, err = c.finder()
+	return ids[:min(len(ids), limit)], len(ids) <= limit, err
+}
+
 func (c *checker) deny(typ string, id string, permissions ...string) {
 	for _, p := range permissions {
 		c.denied[typ+":"+id+"#"+p] = true
@@ -56,11 +106,15 @@ func (c *checker) deny(typ string, id string, permissions ...string) {
 
 type acceptAll struct{}
 
-func (acceptAll) Write(context.Context, []relation.Update) error { return nil }
+func (acceptAll) Write(context.Context, string, []relation.Update) error { return nil }
+func (acceptAll) Fence(context.Context) (string, error)                  { return "", nil }
+
+// cursorKey lets tests make cursors of their own.
+var cursorKey = authz.NewCursorKey()
 
 // house is the API over a real database, with rights from a map.
 type house struct {
-	*testing.T
+	testing.TB
 	db      *store.DB
 	checker *checker
 	engine  *authz.Engine
@@ -70,14 +124,14 @@ type house struct {
 	now     time.Time
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB, options ...func(*authz.Options)) *house {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "steward.db"), sqlite.MigrateFirst())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	h := &house{T: t, db: db, checker: &checker{denied: map[string]bool{}}, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
+	h := &house{TB: t, db: db, checker: &checker{denied: map[string]bool{}}, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
 	now := func() time.Time { return h.now }
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	policy, err := authz.NewPolicy(generated.NewExecutableSchema(generated.Config{}).Schema(), definitions())
@@ -85,8 +139,9 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	var svc *service.Service
-	h.engine = authz.New(authz.Options{
-		Policy: policy, Checker: h.checker, Loaders: resolvers.Loaders(db, now),
+	o := authz.Options{
+		Policy: policy, Checker: waves{h.checker, policy.AllPermissions()}, Live: h.checker, Loaders: resolvers.Loaders(db, now),
+		Cursors: authz.NewCursors(cursorKey), Finder: h.checker,
 		Locate: func(ctx context.Context, ref authz.Ref) (authz.Ref, error) { return svc.Locate(ctx, ref) },
 		Repeats: func(ctx context.Context, actor domain.Actor, key string) (bool, error) {
 			return svc.Repeats(ctx, actor, key)
@@ -95,7 +150,11 @@ func newHouse(t *testing.T) *house {
 			h.viewed = append(h.viewed, viewed)
 			return nil
 		},
-	})
+	}
+	for _, f := range options {
+		f(&o)
+	}
+	h.engine = authz.New(o)
 	changes := change.New(change.Options{DB: db, Authz: h.engine, Writer: acceptAll{}, Log: log, Now: now})
 	svc = service.New(service.Options{
 		Room: func(context.Context) (int, error) { return 1 << 20, nil },
@@ -133,7 +192,7 @@ func (h *house) do(query string, variables map[string]any) answer {
 		h.Fatalf("%s: %v", query, errs)
 	}
 	unplanned := h.engine.Unplanned()
-	h.checker.calls = nil
+	h.checker.calls, h.checker.finds = nil, nil
 	next, ctx := h.exec.DispatchOperation(ctx, oc)
 	raw, err := json.Marshal(next(ctx))
 	if err != nil {

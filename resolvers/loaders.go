@@ -164,32 +164,26 @@ func pages[T authz.Object](e *authz.Engine, parents int, spec authz.PageSpec[T])
 	return b
 }
 
-func accountConnection(cursor func(*node.Account) authz.Cursor) func(authz.Page[*node.Account]) any {
-	return func(p authz.Page[*node.Account]) any {
-		c := &model.AccountConnection{Edges: make([]*model.AccountEdge, len(p.Rows)), PageInfo: pageInfo(p, cursor), TotalCount: p.Total}
-		for i, n := range p.Rows {
-			c.Edges[i] = &model.AccountEdge{Cursor: cursor(n).String(), Node: n}
-		}
-		return c
+func accountConnection(p authz.Page[*node.Account]) any {
+	c := &model.AccountConnection{Edges: make([]*model.AccountEdge, len(p.Rows)), PageInfo: pageInfo(p), TotalCount: p.Total}
+	for i, n := range p.Rows {
+		c.Edges[i] = &model.AccountEdge{Cursor: p.Cursors[i], Node: n}
 	}
+	return c
 }
 
-func contactConnection(cursor func(*node.Contact) authz.Cursor) func(authz.Page[*node.Contact]) any {
-	return func(p authz.Page[*node.Contact]) any {
-		c := &model.ContactConnection{Edges: make([]*model.ContactEdge, len(p.Rows)), PageInfo: pageInfo(p, cursor), TotalCount: p.Total}
-		for i, n := range p.Rows {
-			c.Edges[i] = &model.ContactEdge{Cursor: cursor(n).String(), Node: n}
-		}
-		return c
+func contactConnection(p authz.Page[*node.Contact]) any {
+	c := &model.ContactConnection{Edges: make([]*model.ContactEdge, len(p.Rows)), PageInfo: pageInfo(p), TotalCount: p.Total}
+	for i, n := range p.Rows {
+		c.Edges[i] = &model.ContactEdge{Cursor: p.Cursors[i], Node: n}
 	}
+	return c
 }
 
-func auditConnection(cursor func(*node.AuditEntry) authz.Cursor) func(authz.Page[*node.AuditEntry]) any {
-	return func(p authz.Page[*node.AuditEntry]) any {
-		c := &model.AuditEntryConnection{Edges: make([]*model.AuditEntryEdge, len(p.Rows)), PageInfo: pageInfo(p, cursor), TotalCount: p.Total}
-		for i, n := range p.Rows {
-			c.Edges[i] = &model.AuditEntryEdge{Cursor: cursor(n).String(), Node: n}
-		}
-		return c
+func auditConnection(p authz.Page[*node.AuditEntry]) any {
+	c := &model.AuditEntryConnection{Edges: make([]*model.AuditEntryEdge, len(p.Rows)), PageInfo: pageInfo(p), TotalCount: p.Total}
+	for i, n := range p.Rows {
+		c.Edges[i] = &model.AuditEntryEdge{Cursor: p.Cursors[i], Node: n}
 	}
+	return c
 }

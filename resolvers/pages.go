@@ -88,14 +88,9 @@ func distinct[K comparable](keys []K) []K {
 	return out
 }
 
-// pageInfo tells where a page lies, by the cursors of its rows.
-func pageInfo[T authz.Object](p authz.Page[T], cursor func(T) authz.Cursor) *model.PageInfo {
-	info := &model.PageInfo{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrev}
-	if len(p.Rows) > 0 {
-		first, last := cursor(p.Rows[0]).String(), cursor(p.Rows[len(p.Rows)-1]).String()
-		info.StartCursor, info.EndCursor = &first, &last
-	}
-	return info
+// pageInfo tells where a page lies.
+func pageInfo[T authz.Object](p authz.Page[T]) *model.PageInfo {
+	return &model.PageInfo{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrev, StartCursor: p.Start, EndCursor: p.End}
 }
 
 // checkContains refuses a part of a name that is too long to be one.

@@ -44,7 +44,7 @@ func TestPages_walk(t *testing.T) {
 		for _, direction := range []string{"ASC", "DESC"} {
 			for _, backward := range []bool{false, true} {
 				t.Run(fmt.Sprint(order, direction, backward), func(t *testing.T) {
-					h.T = t
+					h.TB = t
 					var got []string
 					cursor := ""
 					for n := 0; ; n++ {

@@ -42,7 +42,7 @@ func TestPlanner_one_question_per_level(t *testing.T) {
 		"nothing guarded":      {`{ viewer { user { name email emailVerified staffRoles } serviceAccount { name } mailbox { subject } } service { version } }`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h.T = t
+			h.TB = t
 			a := h.do(tc.query, nil)
 			for _, e := range a.Errors {
 				t.Errorf("%s %v", e.Message, e.Path)

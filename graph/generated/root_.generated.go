@@ -1104,9 +1104,9 @@ type PageInfo @public {
   hasNextPage: Boolean!
   "True when rows come before."
   hasPreviousPage: Boolean!
-  "The cursor of the first row; ` + "`" + `null` + "`" + ` on an empty page."
+  "Where to go on backward: the first row's cursor, or on a page that its budget cut short a place before it."
   startCursor: String
-  "The cursor of the last row; ` + "`" + `null` + "`" + ` on an empty page."
+  "Where to go on forward: the last row's cursor, or on a page that its budget cut short a place behind it."
   endCursor: String
 }
 

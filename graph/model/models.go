@@ -275,9 +275,9 @@ type PageInfo struct {
 	HasNextPage bool `json:"hasNextPage"`
 	// True when rows come before.
 	HasPreviousPage bool `json:"hasPreviousPage"`
-	// The cursor of the first row; `null` on an empty page.
+	// Where to go on backward: the first row's cursor, or on a page that its budget cut short a place before it.
 	StartCursor *string `json:"startCursor,omitempty"`
-	// The cursor of the last row; `null` on an empty page.
+	// Where to go on forward: the last row's cursor, or on a page that its budget cut short a place behind it.
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"steward"
+	"steward/internal/authz"
 	"steward/internal/authz/check"
 	"steward/internal/authz/rediscache"
 	"steward/internal/authz/spicedb"
@@ -130,4 +131,16 @@ func (c *core) fill(ctx context.Context) error {
 	}
 	c.log.InfoContext(ctx, "SpiceDB filled from the rows", "relationships", count, "duration", time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+// finder looks objects up in SpiceDB, by everything that had been written before it is asked.
+type finder struct{ spicedb *spicedb.Client }
+
+// Find implements authz.Finder.
+func (f finder) Find(ctx context.Context, sub authz.Subject, typ, permission string, limit int) ([]string, bool, error) {
+	token, err := f.spicedb.Fence(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	return f.spicedb.Lookup(ctx, token, sub, typ, permission, limit)
 }

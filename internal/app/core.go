@@ -104,7 +104,7 @@ func (c *core) takeUp(ctx context.Context) error {
 func (c *core) wire(cfg config.Config, policy *authz.Policy, o coreOptions) {
 	c.checks = check.New(c.readPath(cfg, policy, o.observer))
 	c.engine = authz.New(authz.Options{
-		Policy: policy, Checker: c.checks, Live: c.live(o.observer), Loaders: resolvers.Loaders(c.db, time.Now), Cursors: c.cursors,
+		Policy: policy, Checker: c.checks, Live: c.live(o.observer), Loaders: resolvers.Loaders(c.db, time.Now), Cursors: c.cursors, Finder: finder{c.spicedb},
 		Locate: func(ctx context.Context, ref authz.Ref) (authz.Ref, error) { return c.service.Locate(ctx, ref) },
 		Repeats: func(ctx context.Context, actor domain.Actor, key string) (bool, error) {
 			return c.service.Repeats(ctx, actor, key)

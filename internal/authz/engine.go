@@ -1,7 +1,9 @@
 package authz
 
 import (
+	"cmp"
 	"context"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 
@@ -12,10 +14,14 @@ import (
 type Engine struct {
 	policy  *Policy
 	checker Checker
+	live    Live
 	loaders map[string]Loader
 	locate  Locator
 	viewed  ViewRecorder
 	repeats Repeats
+	cursors *Cursors
+	finder  Finder
+	limits  Limits
 
 	asked     atomic.Int64
 	unplanned atomic.Int64
@@ -34,16 +40,37 @@ type Repeats func(ctx context.Context, actor domain.Actor, key string) (bool, er
 // Options are the parts of an Engine.
 type Options struct {
 	Policy  *Policy
-	Checker Checker
+	Checker Checker           // for what is read
+	Live    Live              // for what is changed
 	Loaders map[string]Loader // "Type.field" -> how the field is loaded for all objects of a level
 	Locate  Locator
 	Viewed  ViewRecorder
 	Repeats Repeats
+	Cursors *Cursors // nil: readable by this engine alone
+	Finder  Finder   // nil: lists are filled by asking about each candidate
+	Limits  Limits
 }
 
-// New returns the engine over its parts, all of which are required.
+// Limits bound the work that a list takes. What is zero is as DefaultLimits has it.
+type Limits struct {
+	Candidates  int // how many a page, and how many a total, may ask about
+	LookupAbove int // more candidates than these to expect, and the ids of what the caller sees are looked up instead
+}
+
+// DefaultLimits are those of the API. docs/lists.md has the measurements behind them.
+var DefaultLimits = Limits{Candidates: 10_000, LookupAbove: 500}
+
+// New returns the engine over its parts. All but the last three are required.
 func New(o Options) *Engine {
-	return &Engine{policy: o.Policy, checker: o.Checker, loaders: o.Loaders, locate: o.Locate, viewed: o.Viewed, repeats: o.Repeats}
+	if o.Cursors == nil {
+		o.Cursors = NewCursors(NewCursorKey())
+	}
+	o.Limits.Candidates = cmp.Or(o.Limits.Candidates, DefaultLimits.Candidates)
+	o.Limits.LookupAbove = cmp.Or(o.Limits.LookupAbove, DefaultLimits.LookupAbove)
+	return &Engine{
+		policy: o.Policy, checker: o.Checker, live: o.Live, loaders: o.Loaders, locate: o.Locate, viewed: o.Viewed, repeats: o.Repeats,
+		cursors: o.Cursors, finder: o.Finder, limits: o.Limits,
+	}
 }
 
 // Policy returns the policy that the engine enforces.
@@ -71,7 +98,7 @@ func (e *Engine) Can(ctx context.Context, actor domain.Actor, qs ...Question) ([
 	if len(ask) == 0 {
 		return out, nil
 	}
-	got, err := e.checker.Check(ctx, SubjectOf(actor.Person), ask)
+	got, err := e.live.Check(ctx, SubjectOf(actor.Person), ask)
 	if err != nil {
 		return nil, domain.Unavailable("authorization service", err)
 	}
@@ -79,6 +106,37 @@ func (e *Engine) Can(ctx context.Context, actor domain.Actor, qs ...Question) ([
 		out[at[i]] = ok
 	}
 	return out, nil
+}
+
+// look answers a wave of the planner for an actor, from what is kept where that is true. A scope only narrows the answers.
+func (e *Engine) look(ctx context.Context, actor domain.Actor, asks []Ask) (Answer, error) {
+	if actor.Anonymous() {
+		return Answer{Allowed: make([]uint64, len(asks))}, nil
+	}
+	narrowed := asks
+	if !actor.Scope.Full() {
+		narrowed = make([]Ask, len(asks))
+		for i, a := range asks {
+			narrowed[i] = Ask{a.Ref, e.narrow(actor.Scope, a)}
+		}
+	}
+	got, err := e.checker.Check(ctx, SubjectOf(actor.Person), narrowed)
+	if err != nil {
+		return Answer{}, domain.Unavailable("authorization service", err)
+	}
+	return got, nil
+}
+
+// narrow keeps those bits of an ask that a token's scope lets through.
+func (e *Engine) narrow(s domain.Scope, a Ask) uint64 {
+	var out uint64
+	perms := e.policy.perms[a.Ref.Type]
+	for b := a.Bits; b != 0; b &= b - 1 {
+		if e.inScope(s, Question{a.Ref, perms[bits.TrailingZeros64(b)]}) {
+			out |= b & -b
+		}
+	}
+	return out
 }
 
 // inScope reports whether a token's scope lets the question through to SpiceDB at all.

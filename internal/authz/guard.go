@@ -82,7 +82,8 @@ func (e *Engine) know(ctx context.Context, n *Node, b uint64) error {
 	e.unplanned.Add(1)
 	asks := asking{}
 	asks.need(n, b)
-	return e.ask(ctx, asks)
+	_, err := e.ask(ctx, asks)
+	return err
 }
 
 // Planned returns the child of an object that was loaded ahead for the field that is being resolved. A child that no
@@ -95,11 +96,12 @@ func Planned[T any](ctx context.Context, e *Engine, obj Object) (T, error) {
 	if !ok {
 		e.unplanned.Add(1)
 		oc, req := graphql.GetOperationContext(ctx), requestOf(ctx)
-		loader := e.loaders[n.typ+"."+fc.Field.Name]
+		name := n.typ + "." + fc.Field.Name
+		loader := e.loaders[name]
 		if loader == nil {
 			return zero, domain.Unavailable("planner", nil)
 		}
-		k := &kid{field: fc.Field, loader: loader, sels: e.below(oc, fc.Field)}
+		k := &kid{name: name, field: fc.Field, loader: loader, sels: e.below(oc, fc.Field)}
 		if _, err := e.fetch(ctx, oc, req, []*load{e.start(ctx, oc, k, obj)}); err != nil {
 			return zero, err
 		}

@@ -2,10 +2,10 @@ package authz
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"steward/internal/domain"
 )
@@ -21,6 +21,8 @@ type Batch interface {
 	Next(ctx context.Context) (shown, counted []Object, err error)
 	// Requires names permissions that a candidate needs beyond its type's own, because a filter asks for them.
 	Requires() []string
+	// Loaded is how many objects the load has read so far. They count towards what an operation may load.
+	Loaded() int
 	// Result returns what the field of parent i answers, and the objects in it that may have children to load.
 	Result(i int) (value any, kept []Object, err error)
 }
@@ -29,7 +31,11 @@ type Batch interface {
 type Field struct {
 	oc    *graphql.OperationContext
 	field graphql.CollectedField
+	name  string
 }
+
+// Name returns "Type.field", the key of the field's loader.
+func (f Field) Name() string { return f.name }
 
 // Args decodes the field's arguments into the struct that into points to, by its json tags.
 func (f Field) Args(into any) error {
@@ -46,10 +52,12 @@ func (f Field) Args(into any) error {
 // RawArgs returns the field's arguments with the variables filled in.
 func (f Field) RawArgs() map[string]any { return f.field.ArgumentMap(f.oc.Variables) }
 
-// Selects reports whether the field of that name is selected directly below.
-func (f Field) Selects(name string) bool {
-	for _, c := range graphql.CollectFields(f.oc, f.field.Selections, nil) {
-		if c.Name == name {
+// Selects reports whether the query selects the field at the end of the path, which begins directly below.
+func (f Field) Selects(path ...string) bool { return selects(f.oc, f.field.Selections, path) }
+
+func selects(oc *graphql.OperationContext, sel ast.SelectionSet, path []string) bool {
+	for _, c := range graphql.CollectFields(oc, sel, nil) {
+		if c.Name == path[0] && (len(path) == 1 || selects(oc, c.Selections, path[1:])) {
 			return true
 		}
 	}
@@ -90,6 +98,7 @@ type lists[T Object] struct {
 	parents []Object
 	rows    [][]T
 	fetched bool
+	loaded  int
 }
 
 func (l *lists[T]) Next(ctx context.Context) (wave, _ []Object, err error) {
@@ -105,10 +114,13 @@ func (l *lists[T]) Next(ctx context.Context) (wave, _ []Object, err error) {
 			wave = append(wave, r)
 		}
 	}
-	return wave, nil, spend(ctx, len(wave))
+	l.loaded = len(wave)
+	return wave, nil, spend(ctx, l.loaded)
 }
 
 func (l *lists[T]) Requires() []string { return nil }
+
+func (l *lists[T]) Loaded() int { return l.loaded }
 
 func (l *lists[T]) Result(i int) (any, []Object, error) {
 	var kept []T
@@ -119,31 +131,4 @@ func (l *lists[T]) Result(i int) (any, []Object, error) {
 		}
 	}
 	return l.answer(kept), objs, nil
-}
-
-// Cursor is a place in an ordered list: the value that the list is ordered by, and the id that breaks ties. It names a
-// row's place, not the row, so it holds when rights change or the row is gone.
-type Cursor struct {
-	Order string `json:"o"`
-	Value string `json:"v"`
-	ID    string `json:"i"`
-}
-
-// String returns the cursor as the API gives it out.
-func (c Cursor) String() string {
-	b, _ := json.Marshal(c)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-// ParseCursor reads a cursor of a list in that order; it refuses one of another order, naming the argument.
-func ParseCursor(arg, s, order string) (Cursor, error) {
-	var c Cursor
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if len(s) > 1024 || err != nil || json.Unmarshal(b, &c) != nil || c.ID == "" {
-		return c, domain.Invalid(arg, "This is not a cursor of this list: take one from pageInfo or an edge of it.")
-	}
-	if c.Order != order {
-		return c, domain.Invalid(arg, "This cursor belongs to another order of the list: take one from a page in the order that you ask for.")
-	}
-	return c, nil
 }

@@ -7,11 +7,10 @@ import (
 	"steward/internal/domain"
 )
 
-// The sizes of a page, and how many candidates a page and a total may cost.
+// The sizes of a page.
 const (
 	DefaultPage   = 20
 	MaxPage       = 100
-	maxCandidates = 10_000
 	parentsAtOnce = 100 // whose lists are fetched together
 )
 
@@ -29,21 +28,28 @@ type Slice struct {
 	From     *Cursor
 	Limit    int
 	Backward bool
+	IDs      []string // not nil: rows with one of these ids only
 }
 
 // Page is one page of a connection: the rows that the caller sees, in order.
 type Page[T Object] struct {
 	Rows             []T
+	Cursors          []string // of the rows; empty texts when the query does not select them
+	Start, End       *string  // where to go on, backward and forward; nil too when the query does not select them
 	HasNext, HasPrev bool
 	Total            *int // nil unless asked for, and above the number of candidates that a total may cost
 }
 
 // PageSpec says how a connection is loaded for all parents of a level.
 type PageSpec[T Object] struct {
+	Field    Field
 	Args     PageArgs
 	Order    string   // named in the cursors
 	Requires []string // what a filter needs of each row
 	Total    bool     // totalCount is selected
+	// Lookup is the GraphQL type of the rows when the id of a row is that of its object in SpiceDB, and Fetch heeds
+	// Slice.IDs: then a list of which the caller sees little may be read by the ids of what they see. "" is never.
+	Lookup string
 	// Fetch returns the candidates of the parents with these indices, in order.
 	Fetch  func(ctx context.Context, parents []int, s Slice) ([][]T, error)
 	Cursor func(T) Cursor
@@ -76,7 +82,7 @@ func Pages[T Object](e *Engine, parents int, spec PageSpec[T]) (Batch, error) {
 		return nil, domain.Invalid("after", "`before` goes with `last`, `after` with `first`.")
 	}
 	if text != nil {
-		c, err := ParseCursor(arg, *text, spec.Order)
+		c, err := e.cursors.Open(arg, *text, spec.Field.Name(), spec.Order)
 		if err != nil {
 			return nil, err
 		}
@@ -96,6 +102,11 @@ type pages[T Object] struct {
 	from     *Cursor
 	of       []pageOf[T]
 	waves    int
+	step     int // how often the limit of a wave has grown
+	looked   int // candidates of each parent that is still open
+	loaded   int
+	finished bool
+	lookup   lookup
 }
 
 // pageOf is the page of one parent while it fills.
@@ -103,40 +114,73 @@ type pageOf[T Object] struct {
 	wave      []T // asked about, not yet sorted out
 	kept      []T
 	from      *Cursor
-	seen      int
 	exhausted bool
 	all       []T // every candidate, for the total
 	allKnown  bool
 }
 
-// Next sorts out the wave before, and fetches more for the pages that are not full yet.
+// Next sorts out the wave before, and fetches more for the pages that are not full yet. The first wave is asked all that
+// the query wants to know of a row, as it is nearly always the last. Later ones are asked only whether their rows are
+// shown; when the pages are full, all else is asked of the rows in them.
 func (b *pages[T]) Next(ctx context.Context) (shown, counted []Object, err error) {
-	var open []int
-	for i := range b.of {
-		p := &b.of[i]
-		for _, r := range p.wave {
-			if b.engine.shows(r, b.PageSpec.Requires) {
-				p.kept = append(p.kept, r)
+	wave, err := b.refill(ctx, b.sortOut())
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case b.waves == 0:
+		shown = wave
+		if b.Total {
+			if counted, err = b.candidates(ctx); err != nil {
+				return nil, nil, err
 			}
 		}
-		p.wave = nil
-		if len(p.kept) <= b.size && !p.exhausted && p.seen < maxCandidates {
-			open = append(open, i)
-		}
-	}
-	if len(open) > 0 {
-		limit := min((b.size+1)<<(2*b.waves), maxCandidates)
-		if shown, err = b.fetch(ctx, open, limit); err != nil {
-			return nil, nil, err
-		}
-	}
-	if b.waves == 0 && b.Total {
-		if counted, err = b.candidates(ctx); err != nil {
-			return nil, nil, err
+	case len(wave) > 0:
+		counted = wave
+	case b.waves > 1 && !b.finished:
+		b.finished = true
+		for i := range b.of {
+			for _, r := range b.of[i].rows(b.size) {
+				shown = append(shown, r)
+			}
 		}
 	}
 	b.waves++
 	return shown, counted, nil
+}
+
+// sortOut keeps what the caller sees of the wave before, and returns the parents whose pages are not full.
+func (b *pages[T]) sortOut() (open []int) {
+	for i := range b.of {
+		p := &b.of[i]
+		for _, r := range p.wave {
+			if b.engine.Visible(r) {
+				b.lookup.visible++
+			}
+			if b.engine.shows(r, b.PageSpec.Requires) {
+				p.kept = append(p.kept, r)
+			}
+		}
+		b.lookup.seen += len(p.wave)
+		p.wave = nil
+		if len(p.kept) <= b.size && !p.exhausted && b.looked < b.engine.limits.Candidates {
+			open = append(open, i)
+		}
+	}
+	return open
+}
+
+// refill fetches the next wave of candidates for these parents.
+func (b *pages[T]) refill(ctx context.Context, open []int) (wave []Object, err error) {
+	if len(open) == 0 || b.nothingLeft(ctx, open) {
+		return nil, nil
+	}
+	limit := min((b.size+1)<<(2*b.step), b.engine.limits.Candidates-b.looked)
+	if wave, err = b.fetch(ctx, open, limit); err != nil {
+		return nil, err
+	}
+	b.step, b.looked = b.step+1, b.looked+limit // who is still open has had as many as the limit
+	return wave, nil
 }
 
 // read fetches rows of the parents, some parents at a time, so that an operation that leads to too many ends in time.
@@ -151,6 +195,7 @@ func (b *pages[T]) read(ctx context.Context, at []int, s Slice) ([][]T, error) {
 		for _, rows := range got {
 			n += len(rows)
 		}
+		b.loaded += n
 		if err := spend(ctx, n); err != nil {
 			return nil, err
 		}
@@ -170,7 +215,7 @@ func (b *pages[T]) fetch(ctx context.Context, open []int, limit int) (wave []Obj
 		groups[c] = append(groups[c], i)
 	}
 	for c, at := range groups {
-		s := Slice{Limit: limit, Backward: b.backward}
+		s := Slice{Limit: limit, Backward: b.backward, IDs: b.lookup.ids}
 		if c != (Cursor{}) {
 			s.From = &c
 		}
@@ -180,7 +225,7 @@ func (b *pages[T]) fetch(ctx context.Context, open []int, limit int) (wave []Obj
 		}
 		for k, i := range at {
 			p := &b.of[i]
-			p.wave, p.seen, p.exhausted = got[k], p.seen+len(got[k]), len(got[k]) < limit
+			p.wave, p.exhausted = got[k], len(got[k]) < limit
 			if n := len(got[k]); n > 0 {
 				last := b.Cursor(got[k][n-1])
 				p.from = &last
@@ -198,12 +243,12 @@ func (b *pages[T]) candidates(ctx context.Context) (counted []Object, err error)
 	for i := range at {
 		at[i] = i
 	}
-	got, err := b.read(ctx, at, Slice{Limit: maxCandidates + 1})
+	got, err := b.read(ctx, at, Slice{Limit: b.engine.limits.Candidates + 1})
 	if err != nil {
 		return nil, err
 	}
 	for i := range b.of {
-		if len(got[i]) > maxCandidates {
+		if len(got[i]) > b.engine.limits.Candidates {
 			continue
 		}
 		b.of[i].all, b.of[i].allKnown = got[i], true
@@ -217,38 +262,72 @@ func (b *pages[T]) candidates(ctx context.Context) (counted []Object, err error)
 // Requires names what a filter needs of each row.
 func (b *pages[T]) Requires() []string { return b.PageSpec.Requires }
 
+// Loaded is how many rows were read.
+func (b *pages[T]) Loaded() int { return b.loaded }
+
+// rows returns those of the kept rows that belong to a page of that size; one more tells that there is a next page.
+func (p *pageOf[T]) rows(size int) []T { return p.kept[:min(len(p.kept), size)] }
+
 // Result builds the connection of parent i.
 func (b *pages[T]) Result(i int) (any, []Object, error) {
 	p := &b.of[i]
-	rows, more := p.kept, !p.exhausted
-	if len(rows) > b.size {
-		rows, more = rows[:b.size], true
-	} else if p.exhausted {
-		more = false
-	}
-	page := Page[T]{HasNext: more, HasPrev: b.from != nil}
+	page := Page[T]{Rows: slices.Clone(p.rows(b.size))}
+	full := len(p.kept) > b.size
+	page.HasNext, page.HasPrev = full || !p.exhausted, b.from != nil
 	if b.backward {
-		page.HasNext, page.HasPrev = b.from != nil, more
-		for k := len(rows) - 1; k >= 0; k-- {
-			page.Rows = append(page.Rows, rows[k])
-		}
-	} else {
-		page.Rows = rows
+		page.HasNext, page.HasPrev = page.HasPrev, page.HasNext
+		slices.Reverse(page.Rows)
 	}
-	if p.allKnown {
-		n := 0
-		for _, r := range p.all {
-			if b.engine.shows(r, b.PageSpec.Requires) {
-				n++
-			}
-		}
-		page.Total = &n
+	objs := make([]Object, len(page.Rows))
+	for k, r := range page.Rows {
+		objs[k] = r
 	}
-	objs := make([]Object, 0, len(page.Rows))
-	for _, r := range page.Rows {
-		objs = append(objs, r)
-	}
+	b.place(&page, !full && !p.exhausted, p.from)
+	page.Total = b.total(p)
 	return b.Answer(page), objs, nil
+}
+
+// place sets the cursors of a page that the query selects. A page whose budget is spent leads on behind the last candidate,
+// whoever that is.
+func (b *pages[T]) place(page *Page[T], spent bool, last *Cursor) {
+	list, n := b.Field.Name(), len(page.Rows)
+	seal := func(r T) string { return b.engine.cursors.Seal(list, b.Cursor(r)) }
+	page.Cursors = make([]string, n)
+	if b.Field.Selects("edges", "cursor") {
+		for k, r := range page.Rows {
+			page.Cursors[k] = seal(r)
+		}
+	}
+	if !b.Field.Selects("pageInfo") {
+		return
+	}
+	if n > 0 {
+		start, end := seal(page.Rows[0]), seal(page.Rows[n-1])
+		page.Start, page.End = &start, &end
+	}
+	if !spent || last == nil {
+		return
+	}
+	on := b.engine.cursors.SealHidden(list, *last)
+	if b.backward {
+		page.Start = &on
+	} else {
+		page.End = &on
+	}
+}
+
+// total counts the candidates that the caller sees; nil when they were not asked about.
+func (b *pages[T]) total(p *pageOf[T]) *int {
+	if !p.allKnown {
+		return nil
+	}
+	n := 0
+	for _, r := range p.all {
+		if b.engine.shows(r, b.PageSpec.Requires) {
+			n++
+		}
+	}
+	return &n
 }
 
 // Failed is a batch whose field answers an error, for arguments that cannot be read.
@@ -258,4 +337,5 @@ type failed struct{ err error }
 
 func (f failed) Next(context.Context) (shown, counted []Object, err error) { return nil, nil, f.err }
 func (f failed) Requires() []string                                        { return nil }
+func (f failed) Loaded() int                                               { return 0 }
 func (f failed) Result(int) (any, []Object, error)                         { return nil, nil, f.err }

@@ -2,7 +2,6 @@ package authz
 
 import (
 	"context"
-	"errors"
 	"math/bits"
 	"reflect"
 	"unsafe"
@@ -19,6 +18,7 @@ type selPlan struct {
 
 // kid is a child field that is loaded for all objects of a level at once.
 type kid struct {
+	name   string // "Type.field"
 	field  graphql.CollectedField
 	loader Loader
 	guard  uint64 // what the parent must answer yes to before its child is loaded
@@ -48,7 +48,7 @@ func (e *Engine) plan(ctx context.Context, objs []Object, sels ...ast.SelectionS
 		n := o.guarded()
 		asks.need(n, e.needs(oc, req, n.typ, sels))
 	}
-	if err := e.ask(ctx, asks); err != nil {
+	if _, err := e.ask(ctx, asks); err != nil {
 		return err
 	}
 	for len(now) > 0 {
@@ -68,123 +68,6 @@ func (e *Engine) descend(ctx context.Context, oc *graphql.OperationContext, req 
 		loads = append(loads, e.loads(ctx, oc, req, l)...)
 	}
 	return e.fetch(ctx, oc, req, loads)
-}
-
-// fetch lets all loads go on wave by wave, one question for each wave of all of them, and settles them.
-func (e *Engine) fetch(ctx context.Context, oc *graphql.OperationContext, req *request, loads []*load) ([]level, error) {
-	for open := len(loads) > 0; open; {
-		open = false
-		asks := asking{}
-		for _, ld := range loads {
-			if ld.done {
-				continue
-			}
-			shown, counted, err := ld.batch.Next(ctx)
-			if errors.Is(err, errTooManyObjects) {
-				return nil, err
-			}
-			if err != nil || len(shown)+len(counted) == 0 {
-				ld.done, ld.err = true, err
-				continue
-			}
-			open = true
-			for _, o := range shown {
-				n := o.guarded()
-				asks.need(n, e.needs(oc, req, n.typ, ld.kid.sels)|ld.extra(e.policy, n))
-			}
-			for _, o := range counted {
-				n := o.guarded()
-				asks.need(n, e.viewBit(n.typ)|ld.extra(e.policy, n))
-			}
-		}
-		if err := e.ask(ctx, asks); err != nil {
-			return nil, err
-		}
-	}
-	var next []level
-	for _, ld := range loads {
-		objs := ld.settle(e)
-		if err := req.work(len(objs) * ld.kid.width); err != nil {
-			return nil, err
-		}
-		e.noteViews(ctx, req, objs)
-		if len(objs) > 0 {
-			next = append(next, level{objs, ld.kid.sels})
-		}
-	}
-	return next, nil
-}
-
-// load is one child field on its way, for all parents of its level.
-type load struct {
-	kid     *kid
-	parents []Object
-	batch   Batch
-	done    bool
-	err     error
-}
-
-// loads starts the loaders of a level's child fields, for the parents that exist for the caller and answer the guard.
-func (e *Engine) loads(ctx context.Context, oc *graphql.OperationContext, req *request, l level) []*load {
-	byKid := map[*kid]*load{}
-	var out []*load
-	for _, o := range l.objs {
-		n := o.guarded()
-		if !e.Visible(o) {
-			continue
-		}
-		for _, sel := range l.sels {
-			for _, k := range e.compile(oc, req, sel, n.typ).kids {
-				if _, have := n.slot(k.field.Field); have || !n.can(k.guard) {
-					continue
-				}
-				ld := byKid[k]
-				if ld == nil {
-					ld = &load{kid: k}
-					byKid[k] = ld
-					out = append(out, ld)
-				}
-				ld.parents = append(ld.parents, o)
-			}
-		}
-	}
-	for _, ld := range out {
-		ld.batch = ld.kid.loader(ctx, e, ld.parents, Field{oc, ld.kid.field})
-	}
-	return out
-}
-
-// start begins the load of a child for one parent alone.
-func (e *Engine) start(ctx context.Context, oc *graphql.OperationContext, k *kid, parent Object) *load {
-	parents := []Object{parent}
-	return &load{kid: k, parents: parents, batch: k.loader(ctx, e, parents, Field{oc, k.field})}
-}
-
-// settle puts the results into the parents' slots and returns the objects that come next.
-func (ld *load) settle(e *Engine) []Object {
-	var objs []Object
-	for i, p := range ld.parents {
-		s := slot{err: ld.err}
-		if ld.err == nil {
-			var kept []Object
-			s.value, kept, s.err = ld.batch.Result(i)
-			for _, o := range kept {
-				if e.Visible(o) {
-					objs = append(objs, o)
-				}
-			}
-		}
-		p.guarded().setSlot(ld.kid.field.Field, s)
-	}
-	return objs
-}
-
-func (ld *load) extra(p *Policy, n *Node) uint64 {
-	var b uint64
-	for _, permission := range ld.batch.Requires() {
-		b |= p.bits[n.ref.Type][permission]
-	}
-	return b
 }
 
 // needs returns the bits that the selections ask of an object of this type.
@@ -268,8 +151,10 @@ func (e *Engine) build(oc *graphql.OperationContext, req *request, sel ast.Selec
 		case fp.part:
 			p.bits |= e.compile(oc, req, f.Selections, fp.elem).bits
 		}
-		if loader := e.loaders[typ+"."+f.Name]; loader != nil {
-			p.kids = append(p.kids, &kid{field: f, loader: loader, guard: t.view | fp.bit, sels: e.below(oc, f), width: e.weigh(oc, f.Selections)})
+		if name := typ + "." + f.Name; e.loaders[name] != nil {
+			p.kids = append(p.kids, &kid{
+				name: name, field: f, loader: e.loaders[name], guard: t.view | fp.bit, sels: e.below(oc, f), width: e.weigh(oc, f.Selections),
+			})
 		}
 	}
 	return p
@@ -352,42 +237,33 @@ func (a *asking) need(n *Node, b uint64) {
 	w.dst = append(w.dst, n.answers)
 }
 
-// ask puts one question to the checker for all that was collected and hands the answers to the objects.
-func (e *Engine) ask(ctx context.Context, a asking) error {
+// ask puts one wave to the checker for all that was collected and hands the answers to the objects.
+func (e *Engine) ask(ctx context.Context, a asking) (Vector, error) {
 	if len(a.order) == 0 {
-		return nil
+		return Vector{}, nil
 	}
-	qs := make([]Question, 0, len(a.order)*4)
-	for _, ref := range a.order {
-		perms := e.policy.perms[ref.Type]
-		for b := a.refs[ref].bits; b != 0; b &= b - 1 {
-			qs = append(qs, Question{ref, perms[bits.TrailingZeros64(b)]})
-		}
+	asks := make([]Ask, len(a.order))
+	n := 0
+	for i, ref := range a.order {
+		asks[i] = Ask{ref, a.refs[ref].bits}
+		n += bits.OnesCount64(asks[i].Bits)
 	}
-	e.asked.Add(int64(len(qs)))
-	if err := requestOf(ctx).work(len(qs)); err != nil {
-		return err
+	e.asked.Add(int64(n))
+	if err := requestOf(ctx).work(n); err != nil {
+		return Vector{}, err
 	}
-	got, err := e.Can(ctx, ActorFrom(ctx), qs...)
+	got, err := e.look(ctx, ActorFrom(ctx), asks)
 	if err != nil {
-		return err
+		return Vector{}, err
 	}
-	i := 0
-	for _, ref := range a.order {
+	for i, ref := range a.order {
 		w := a.refs[ref]
-		var allowed uint64
-		for b := w.bits; b != 0; b &= b - 1 {
-			if got[i] {
-				allowed |= b & -b
-			}
-			i++
-		}
 		for _, dst := range w.dst {
-			dst.allowed.Or(allowed)
+			dst.allowed.Or(got.Allowed[i])
 			dst.known.Or(w.bits)
 		}
 	}
-	return nil
+	return got.At, nil
 }
 
 // objectsOf returns the guarded objects that a resolver's result holds: one, or those of a list.

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -83,6 +84,9 @@ func NewPolicy(schema *ast.Schema, defs Definitions) (*Policy, error) {
 
 // Permissions returns the permissions of a definition that the SDL names, in the order of their bits.
 func (p *Policy) Permissions(def string) []string { return slices.Clone(p.perms[def]) }
+
+// AllPermissions is Permissions for every definition.
+func (p *Policy) AllPermissions() map[string][]string { return maps.Clone(p.perms) }
 
 // Operation returns the operation of the law that a permission belongs to: itself, or for a permission that only guards
 // an input field, the permission of the mutation that takes it. A token's scope is written in operations.

@@ -67,6 +67,13 @@ func spend(ctx context.Context, objects int) error {
 	return nil
 }
 
+// unspend takes back objects that a load had read which begins again.
+func (r *request) unspend(objects int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.objects -= objects
+}
+
 type refusalKey struct{ typ, field string }
 
 type refusal struct {
