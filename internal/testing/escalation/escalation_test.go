@@ -23,13 +23,37 @@ type scene struct {
 	a *world.Account
 }
 
-func newScene(t *testing.T) scene {
-	t.Helper()
-	w := world.New(t, world.AllowUnplanned())
-	return scene{t, w, w.Account(t)}
+// attempts are the tests, each of which begins with an account that nothing was done to.
+var attempts = []struct {
+	name string
+	try  func(s scene)
+}{
+	{"ids", tryIDs},
+	{"nodes", tryNodes},
+	{"invitations", tryInvitations},
+	{"confirmations", tryConfirmations},
+	{"manager", tryManager},
+	{"admin", tryAdmin},
+	{"former owner", tryFormerOwner},
+	{"open page", tryOpenPage},
+	{"staff", tryStaff},
+	{"idempotency keys", tryIdempotencyKeys},
+	{"token scope", tryTokenScope},
+	{"tokens end", tryTokensEnd},
 }
 
-// on returns the scene with an account of its own.
+// TestEscalation makes all attempts where there is one replica and nothing is remote, and where there are two and
+// everything is.
+func TestEscalation(t *testing.T) {
+	world.Each(t, []world.Set{world.Embedded, world.Many}, func(t *testing.T, set world.Set) {
+		w := world.New(t, world.AllowUnplanned(), world.On(set))
+		for _, a := range attempts {
+			t.Run(a.name, func(t *testing.T) { a.try(scene{t, w, w.Account(t)}) })
+		}
+	})
+}
+
+// fresh returns the scene with an account of its own.
 func (s scene) fresh(t *testing.T) scene {
 	t.Helper()
 	return scene{t, s.w, s.w.Account(t)}

@@ -1,8 +1,6 @@
 package escalation
 
 import (
-	"testing"
-
 	"steward/internal/domain"
 	"steward/internal/testing/world"
 )
@@ -33,10 +31,10 @@ var named = []struct {
 	{"revokeApiToken", "apiTokenId", "ApiToken", nil},
 }
 
-// TestIDs gives each mutation the ids of another account's objects, of objects of another type, and such as were never
+// tryIDs gives each mutation the ids of another account's objects, of objects of another type, and such as were never
 // given out. All of them are answered alike, with an idempotency key and without.
-func TestIDs(t *testing.T) {
-	s := newScene(t)
+func tryIDs(s scene) {
+	t := s.T
 	other := s.w.Other(t)
 	ids := map[string]string{
 		"another account":            other.ID,
@@ -89,9 +87,9 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestNodes asks for objects of others by their ids: what may not be seen does not exist.
-func TestNodes(t *testing.T) {
-	s := newScene(t)
+// tryNodes asks for objects of others by their ids: what may not be seen does not exist.
+func tryNodes(s scene) {
+	t := s.T
 	other := s.w.Other(t)
 	res := s.must(s.as(world.Owner), "editAccount", s.here(Vars{"phone": "+1 555 0100"}))
 	entry := res.Text("editAccount.auditId")

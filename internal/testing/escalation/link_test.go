@@ -26,9 +26,9 @@ func (s scene) invite(email string) (id, secret string) {
 	return res.Text("addContact.contact.id"), s.w.Secret(s, email, "invitation")
 }
 
-// TestInvitations holds what a mailed invitation is good for: one login, once, until it is replaced.
-func TestInvitations(t *testing.T) {
-	s := newScene(t)
+// tryInvitations holds what a mailed invitation is good for: one login, once, until it is replaced.
+func tryInvitations(s scene) {
+	t := s.T
 	owner, stranger := s.as(world.Owner), s.as(world.Stranger)
 
 	t.Run("without the secret", func(t *testing.T) {
@@ -107,9 +107,9 @@ func (s scene) oldLink(kind domain.LinkKind, of world.Kind, email string) string
 	return secret
 }
 
-// TestConfirmations holds that a changed address is confirmed by the contact's own login alone.
-func TestConfirmations(t *testing.T) {
-	s := newScene(t)
+// tryConfirmations holds that a changed address is confirmed by the contact's own login alone.
+func tryConfirmations(s scene) {
+	t := s.T
 	manager, target := s.as(world.ContactManagement), s.as(world.Target)
 	s.must(manager, "editContact", s.on(world.Target, Vars{"email": "mine@world.example"}))
 	secret := s.w.Secret(t, "mine@world.example", "confirm")

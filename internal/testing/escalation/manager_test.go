@@ -7,9 +7,9 @@ import (
 	"steward/internal/testing/world"
 )
 
-// TestManager is a contact manager against the owner, Admins and contacts that hold more.
-func TestManager(t *testing.T) {
-	s := newScene(t)
+// tryManager is a contact manager against the owner, Admins and contacts that hold more.
+func tryManager(s scene) {
+	t := s.T
 	for _, who := range []world.Kind{world.ContactManagement, world.BillingManager} {
 		for _, k := range []world.Kind{world.Owner, world.TargetAdmin, world.NoLogin, world.Deactivated, world.ServiceAccount} {
 			t.Run(string(who)+"/"+string(k), func(t *testing.T) {
@@ -177,9 +177,9 @@ func (s scene) managerImports() {
 	}
 }
 
-// TestAdmin is an Admin against the owner and themself. The owner's phone is all that is theirs.
-func TestAdmin(t *testing.T) {
-	s := newScene(t)
+// tryAdmin is an Admin against the owner and themself. The owner's phone is all that is theirs.
+func tryAdmin(s scene) {
+	t := s.T
 	s.a.Change(t, world.Owner, func(c *domain.Contact) { c.Types = domain.AccountTypesOf(domain.PrimaryBusinessContact) })
 	admin := s.as(world.Admin)
 	s.try(admin, s.againstOwner()...)
@@ -212,9 +212,9 @@ func TestAdmin(t *testing.T) {
 	})
 }
 
-// TestFormerOwner holds that ownership, once handed on, leaves nothing behind.
-func TestFormerOwner(t *testing.T) {
-	s := newScene(t)
+// tryFormerOwner holds that ownership, once handed on, leaves nothing behind.
+func tryFormerOwner(s scene) {
+	t := s.T
 	owner, back := s.as(world.Owner), s.here(Vars{"toContactId": s.a.Contact(world.Owner)})
 	handOn := s.here(Vars{"toContactId": s.a.Contact(world.Target), "idempotencyKey": "hand on"})
 	s.try(owner,

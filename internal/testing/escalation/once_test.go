@@ -21,10 +21,10 @@ func (s scene) added(email string) (c domain.Contact) {
 
 const page = `query($id: ID!) { node(id: $id) { ... on Account { name owner { email } viewerCan { editAccount } auditLog(first: 1) { edges { node { action } } } } } }`
 
-// TestOpenPage has somebody look at a page, lose what shows it, and go on at once: the very next question is answered
+// tryOpenPage has somebody look at a page, lose what shows it, and go on at once: the very next question is answered
 // from after the loss.
-func TestOpenPage(t *testing.T) {
-	s := newScene(t)
+func tryOpenPage(s scene) {
+	t := s.T
 	owner, admin := s.as(world.Owner), s.as(world.TargetAdmin)
 	look := func(t *testing.T, s scene) world.Response { return s.w.Do(t, admin, page, Vars{"id": s.a.ID}) }
 	gone := func(t *testing.T, s scene) {

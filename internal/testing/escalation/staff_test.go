@@ -7,9 +7,9 @@ import (
 	"steward/internal/testing/world"
 )
 
-// TestStaff is the provider's people, who act by standard roles and on a recorded request, and never on the owner.
-func TestStaff(t *testing.T) {
-	s := newScene(t)
+// tryStaff is the provider's people, who act by standard roles and on a recorded request, and never on the owner.
+func tryStaff(s scene) {
+	t := s.T
 	for _, k := range []world.Kind{world.StaffSupport, world.Accounting} {
 		t.Run(string(k), func(t *testing.T) { s.fresh(t).staff(k) })
 	}

@@ -27,9 +27,9 @@ func (s scene) wantSignedOut(what string, who world.Person) {
 	}
 }
 
-// TestIdempotencyKeys holds that a key is worth nothing to anybody but whoever took it.
-func TestIdempotencyKeys(t *testing.T) {
-	s := newScene(t)
+// tryIdempotencyKeys holds that a key is worth nothing to anybody but whoever took it.
+func tryIdempotencyKeys(s scene) {
+	t := s.T
 	grant := s.on(world.Target, Vars{"idempotencyKey": "key"})
 	s.must(s.as(world.Owner), "grantAdminPermission", grant)
 	added := s.here(newContact(Vars{"permissions": []string{"ADMIN"}, "idempotencyKey": "add"}))
@@ -73,9 +73,9 @@ func notFoundOr(s scene, k world.Kind) string {
 	return notFound
 }
 
-// TestTokenScope holds that a narrowed token makes none that is wider, and does nothing that its scope does not name.
-func TestTokenScope(t *testing.T) {
-	s := newScene(t)
+// tryTokenScope holds that a narrowed token makes none that is wider, and does nothing that its scope does not name.
+func tryTokenScope(s scene) {
+	t := s.T
 	scope := func(permissions ...string) Vars { return Vars{"scope": Vars{"permissions": permissions}} }
 	narrow, _ := s.token(s.as(world.Owner), "createServiceAccountToken", s.on(world.ServiceAccount, scope("view_account", "view_contacts", "manage_service_accounts")))
 	wider := func(more ...Vars) Vars { return s.on(world.ServiceAccount, append(more, Vars{"name": "wider"})...) }
@@ -118,9 +118,9 @@ func TestTokenScope(t *testing.T) {
 	}
 }
 
-// TestTokensEnd holds that a token ends with what it stood for.
-func TestTokensEnd(t *testing.T) {
-	s := newScene(t)
+// tryTokensEnd holds that a token ends with what it stood for.
+func tryTokensEnd(s scene) {
+	t := s.T
 	owner := s.as(world.Owner)
 
 	t.Run("revoked", func(t *testing.T) {
@@ -203,7 +203,7 @@ func cutLast(token string) (head, secret string, ok bool) {
 // list writes what the row of a token means that was made past the service.
 func (s scene) list(token domain.APIToken) {
 	s.Helper()
-	if err := s.w.SpiceDB.Write(s.Context(), relation.Touch(relation.OfAPIToken(token))); err != nil {
+	if err := s.w.SpiceDB.Write(s.Context(), "", relation.Touch(relation.OfAPIToken(token))); err != nil {
 		s.Fatal(err)
 	}
 }

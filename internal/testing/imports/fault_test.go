@@ -27,9 +27,9 @@ var faults = files{
 }
 
 // One faulty line is enough: nothing is imported, and each faulty line is listed, in a dry run and in earnest.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestFaults(t *testing.T) { onSets(t, tryFaults) }
+
+func tryFaults(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
 	type place struct {
 		file, column string
@@ -57,18 +57,18 @@ func TestFaults(t *testing.T) {
 	if got := imported(t, w, who, one); got.State != "FAILED" || len(got.Problems) != 1 || got.Problems[0].Line != 402 {
 		t.Errorf("400 good lines and a faulty one ended as %+v", got)
 	}
-	if n := count(t, w.Dir); n.accounts != 0 || n.contacts != 0 || n.mails != 0 || n.jobFiles != 0 {
+	if n := countOf(t, w); n.accounts != 0 || n.contacts != 0 || n.mails != 0 || n.jobFiles != 0 {
 		t.Errorf("faulty files have left %+v", n)
 	}
 }
 
 // What is wrong only beside the rows that are there is found as well, on every line at once.
-func TestFaults_besideWhatIsThere(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestFaults_besideWhatIsThere(t *testing.T) { onSets(t, tryFaultsBesideWhatIsThere) }
+
+func tryFaultsBesideWhatIsThere(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
 	imported(t, w, who, demoFiles())
-	before := count(t, w.Dir)
+	before := countOf(t, w)
 	got := imported(t, w, who, files{contacts: lines("Company,First name,Last name,E-mail,Role,Permissions,Account types",
 		company+",Fine,Row,fine@new.example,Billing only,,",
 		company+",Second,Owner,second@new.example,Account owner,,",
@@ -85,7 +85,7 @@ func TestFaults_besideWhatIsThere(t *testing.T) {
 		t.Errorf("the job ended as %+v, want problems on the lines %v", got, want)
 	}
 	before.jobs, before.audits = before.jobs+1, before.audits+2 // staff have seen one account
-	if n := count(t, w.Dir); n != before {
+	if n := countOf(t, w); n != before {
 		t.Errorf("there is %+v, want %+v", n, before)
 	}
 }

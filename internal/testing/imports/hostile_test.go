@@ -86,12 +86,12 @@ func hostileFiles(t *testing.T) []hostile {
 }
 
 // Broken, hostile and huge files are refused in words, soon, and the server goes on.
-func TestHostile(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestHostile(t *testing.T) { onSets(t, tryHostile) }
+
+func tryHostile(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
 	imported(t, w, who, demoFiles())
-	before := count(t, w.Dir)
+	before := countOf(t, w)
 	for _, h := range hostileFiles(t) {
 		t.Run(strings.ReplaceAll(h.name, " ", "_"), func(t *testing.T) {
 			begin := time.Now()
@@ -112,7 +112,7 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
-	after := count(t, w.Dir)
+	after := countOf(t, w)
 	if after.contacts != before.contacts || after.accounts != before.accounts || after.mails != before.mails || after.jobFiles != 0 {
 		t.Errorf("there was %+v and is %+v", before, after)
 	}
@@ -147,9 +147,9 @@ func refusal(t *testing.T, w *world.World, who world.Person, f files) string {
 }
 
 // What is too long for the front door is refused there, and so is a body that is no upload as it is specified.
-func TestHostile_uploads(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestHostile_uploads(t *testing.T) { onSets(t, tryHostileUploads) }
+
+func tryHostileUploads(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
 	if res := upload(t, w, who, files{contacts: people + strings.Repeat("x", 20<<20)}); res.Status != 413 || len(res.Errors) != 1 || res.Errors[0].Message == "" {
 		t.Errorf("20 MB are answered %d: %s", res.Status, res.Body)
@@ -162,15 +162,15 @@ func TestHostile_uploads(t *testing.T) {
 	if res.Code() != "BAD_USER_INPUT" {
 		t.Errorf("an import with a text for the file is answered %s", res.Body)
 	}
-	if n := count(t, w.Dir); n.jobs != 0 {
+	if n := countOf(t, w); n.jobs != 0 {
 		t.Errorf("%d jobs were started", n.jobs)
 	}
 }
 
 // Formulas are data, and what a spreadsheet makes of them is not for here: they come back as they are.
-func TestHostile_formulas(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestHostile_formulas(t *testing.T) { onSets(t, tryHostileFormulas) }
+
+func tryHostileFormulas(t *testing.T, w *world.World) {
 	a := w.Account(t)
 	got := imported(t, w, a.As(t, world.Admin), files{contacts: lines("Company,First name,Last name,E-mail,Phone",
 		a.Name+`,"=HYPERLINK(""http://x.example"")","@SUM(1+1)",f@new.example,+49 30 1234`,

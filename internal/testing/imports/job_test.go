@@ -26,6 +26,17 @@ const readJob = `query($id: ID!) { node(id: $id) { ... on ImportJob {
 
 var request = world.Vars{"reference": "T-20418", "reason": "The customer asked for it."}
 
+// onSets runs a test of a World embedded, and where everything is asked for on the other sets too: see world.Full.
+func onSets(t *testing.T, try func(t *testing.T, w *world.World)) {
+	world.Each(t, []world.Set{world.Embedded}, func(t *testing.T, s world.Set) { try(t, world.New(t, world.On(s))) })
+}
+
+// embedded runs a test that rests on when what happens where there is one worker, which takes one job after the other.
+func embedded(t *testing.T, try func(t *testing.T, w *world.World)) {
+	t.Parallel()
+	try(t, world.New(t))
+}
+
 // job is a finished import as its starter reads it.
 type job struct {
 	ID, State             string
@@ -79,11 +90,19 @@ func imported(t testing.TB, w *world.World, who world.Person, f files, options .
 
 func finished(t testing.TB, w *world.World, who world.Person, id string) job {
 	t.Helper()
+	return finishedOn(t, w, who, id)
+}
+
+// finishedOn waits for the end of a job as one server tells it: a World's, or a replica.
+func finishedOn(t testing.TB, on interface {
+	Must(t testing.TB, as world.Person, query string, vars world.Vars) world.Response
+}, who world.Person, id string) job {
+	t.Helper()
 	pace := time.NewTicker(20 * time.Millisecond) // asking all the time would take the processor from the job
 	defer pace.Stop()
 	for ; ; <-pace.C {
 		var answer struct{ Data struct{ Node *job } }
-		res := w.Must(t, who, readJob, world.Vars{"id": id})
+		res := on.Must(t, who, readJob, world.Vars{"id": id})
 		if err := json.Unmarshal(res.Body, &answer); err != nil || answer.Data.Node == nil {
 			t.Fatalf("the job %s is not there for who started it: %v: %s", id, err, res.Body)
 		}
@@ -108,13 +127,24 @@ func count(t testing.TB, data string) (n counts) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	err = db.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM contacts), (SELECT count(*) FROM mails),
-		(SELECT count(*) FROM audit_log), (SELECT count(*) FROM jobs), (SELECT count(*) FROM job_files)`).
-		Scan(&n.accounts, &n.contacts, &n.mails, &n.audits, &n.jobs, &n.jobFiles)
-	if err != nil {
+	if err = db.QueryRowContext(t.Context(), countAll).Scan(n.all()...); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// countOf is count of a World, on whatever set it is.
+func countOf(t testing.TB, w *world.World) (n counts) {
+	t.Helper()
+	w.Scan(t, countAll, n.all()...)
+	return n
+}
+
+const countAll = `SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM contacts), (SELECT count(*) FROM mails),
+	(SELECT count(*) FROM audit_log), (SELECT count(*) FROM jobs), (SELECT count(*) FROM job_files)`
+
+func (n *counts) all() []any {
+	return []any{&n.accounts, &n.contacts, &n.mails, &n.audits, &n.jobs, &n.jobFiles}
 }
 
 // contact returns the contact with this address on the account, or nil.

@@ -20,17 +20,17 @@ const (
 var wholePair = summary{AccountsCreated: 40, ContactsCreated: 400}
 
 // The demo's pair of files, into an installation that holds nothing: first to look, then in earnest, then again.
-func TestPair(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestPair(t *testing.T) { onSets(t, tryPair) }
+
+func tryPair(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
-	begin := count(t, w.Dir)
+	begin := countOf(t, w)
 
 	looked := imported(t, w, who, demoFiles(), world.Vars{"dryRun": true})
 	if looked.State != "DONE" || !looked.DryRun || looked.Summary != wholePair || len(looked.Problems) > 0 {
 		t.Errorf("the dry run ended as %+v", looked)
 	}
-	after := count(t, w.Dir)
+	after := countOf(t, w)
 	if want := (counts{audits: begin.audits + 1, jobs: 1}); after != want {
 		t.Errorf("after a dry run there is %+v, want %+v", after, want)
 	}
@@ -39,7 +39,7 @@ func TestPair(t *testing.T) {
 	if first.State != "DONE" || first.DryRun || first.Summary != wholePair || first.Done != 440 || first.Total != 440 {
 		t.Errorf("the import ended as %+v", first)
 	}
-	after = count(t, w.Dir)
+	after = countOf(t, w)
 	// The audit log has each account, each contact and the job; each account's owner is invited.
 	want := counts{accounts: 40, contacts: 400, mails: 40, audits: begin.audits + 2 + 440, jobs: 2}
 	if after != want {
@@ -55,16 +55,16 @@ func TestPair(t *testing.T) {
 			t.Errorf("%s again ended as %+v", name, again)
 		}
 		want.jobs, want.audits = want.jobs+1, want.audits+1+40 // staff have seen 40 accounts
-		if after := count(t, w.Dir); after != want {
+		if after := countOf(t, w); after != want {
 			t.Errorf("after %s again there is %+v, want %+v", name, after, want)
 		}
 	}
 }
 
 // What a row says that is there already changes nothing: neither name nor phone, permissions, types or owner.
-func TestPair_rowsThatExistStay(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestPair_rowsThatExistStay(t *testing.T) { onSets(t, tryPairRowsThatExistStay) }
+
+func tryPairRowsThatExistStay(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
 	imported(t, w, who, demoFiles())
 	before := contact(t, w, company, bill)
@@ -79,9 +79,9 @@ func TestPair_rowsThatExistStay(t *testing.T) {
 }
 
 // When the job is done its rights count: the owner accepts the invitation that was mailed, and does what owners do.
-func TestPair_rightsCountAtOnce(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestPair_rightsCountAtOnce(t *testing.T) { onSets(t, tryPairRightsCountAtOnce) }
+
+func tryPairRightsCountAtOnce(t *testing.T, w *world.World) {
 	imported(t, w, w.As(t, world.Accounting), demoFiles())
 	owner, other := w.Person(t, olivia), w.Person(t, bill)
 	const mine = `{ viewer { accounts { edges { node { id name viewerCan { editAccount addContact } contacts(first: 100) { totalCount edges { node { id email } } }
@@ -141,29 +141,29 @@ func invited(t testing.TB, w *world.World, email string) (yes bool) {
 }
 
 // Asked to, an import invites everybody whom it adds, and nobody whom it finds.
-func TestPair_invite(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestPair_invite(t *testing.T) { onSets(t, tryPairInvite) }
+
+func tryPairInvite(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
 	imported(t, w, who, demoFiles(), world.Vars{"invite": true, "dryRun": true})
-	if n := count(t, w.Dir).mails; n != 0 {
+	if n := countOf(t, w).mails; n != 0 {
 		t.Errorf("a dry run has sent %d mails", n)
 	}
 	imported(t, w, who, demoFiles(), world.Vars{"invite": true})
-	if n := count(t, w.Dir).mails; n != 400 {
+	if n := countOf(t, w).mails; n != 400 {
 		t.Errorf("400 contacts were sent %d mails", n)
 	}
 	accept(t, w, w.Person(t, bill))
 	imported(t, w, who, demoFiles(), world.Vars{"invite": true})
-	if n := count(t, w.Dir).mails; n != 400 {
+	if n := countOf(t, w).mails; n != 400 {
 		t.Errorf("the second import has sent mail: there are %d", n)
 	}
 }
 
 // The same idempotency key starts one job, and a person has three that wait or run.
-func TestPair_jobsAreBounded(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestPair_jobsAreBounded(t *testing.T) { embedded(t, tryPairJobsAreBounded) }
+
+func tryPairJobsAreBounded(t *testing.T, w *world.World) {
 	who := w.As(t, world.Accounting)
 	big := generate("Queue", 1, 20, 100)
 	key := world.Vars{"idempotencyKey": "k-1"}
@@ -200,15 +200,15 @@ func TestPair_jobsAreBounded(t *testing.T) {
 			t.Errorf("a job ended as %+v", got)
 		}
 	}
-	if n := count(t, w.Dir); n.contacts != 2400 || n.jobFiles != 0 || n.jobs != len(ids) {
+	if n := countOf(t, w); n.contacts != 2400 || n.jobFiles != 0 || n.jobs != len(ids) {
 		t.Errorf("in the end there is %+v", n)
 	}
 }
 
 // A change that needs longer than callers wait for is applied all the same, in the time that its size needs.
-func TestPair_applyingMayTakeLong(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestPair_applyingMayTakeLong(t *testing.T) { embedded(t, tryPairApplyingMayTakeLong) }
+
+func tryPairApplyingMayTakeLong(t *testing.T, w *world.World) {
 	accounts := 50
 	if raceDetector {
 		accounts = 10

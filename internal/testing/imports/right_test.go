@@ -15,9 +15,9 @@ func row(account, email, role, permissions string) string {
 }
 
 // An import is done with the rights of who does it, and one row that is not theirs to import keeps out the others.
-func TestRights(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestRights(t *testing.T) { onSets(t, tryRights) }
+
+func tryRights(t *testing.T, w *world.World) {
 	a, other := w.Account(t), w.Other(t)
 	fine := row(a.Name, "fine@new.example", "", "")
 	for _, c := range []struct {
@@ -42,9 +42,9 @@ func TestRights(t *testing.T) {
 		{"a deactivated Admin", world.Deactivated, []string{row(a.Name, "d1@new.example", "", "")}, false, 1, "There is no account"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
-			before := count(t, w.Dir)
+			before := countOf(t, w)
 			got := imported(t, w, a.As(t, c.who), files{contacts: lines(append([]string{header}, c.rows...)...)})
-			after := count(t, w.Dir)
+			after := countOf(t, w)
 			if c.accept {
 				if got.State != "DONE" || got.Summary.ContactsCreated != len(c.rows) || after.contacts-before.contacts != len(c.rows) {
 					t.Errorf("the job ended as %+v", got)
@@ -64,12 +64,12 @@ func TestRights(t *testing.T) {
 }
 
 // Who may not import at all is told so before there is a job.
-func TestRights_refusedAtOnce(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestRights_refusedAtOnce(t *testing.T) { onSets(t, tryRightsRefusedAtOnce) }
+
+func tryRightsRefusedAtOnce(t *testing.T, w *world.World) {
 	a := w.Account(t)
 	w.As(t, world.NarrowedToken) // is made now
-	before := count(t, w.Dir)
+	before := countOf(t, w)
 	contacts := lines(header, row(a.Name, "x@new.example", "Account owner", ""))
 	for _, c := range []struct {
 		who  world.Kind
@@ -86,15 +86,15 @@ func TestRights_refusedAtOnce(t *testing.T) {
 			t.Errorf("%s is answered %s, want %s", c.who, res.Body, c.code)
 		}
 	}
-	if after := count(t, w.Dir); after != before {
+	if after := countOf(t, w); after != before {
 		t.Errorf("the refusals have left %+v, before there was %+v", after, before)
 	}
 }
 
 // An account that the caller may not see is one that is not there.
-func TestRights_hiddenAccount(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestRights_hiddenAccount(t *testing.T) { onSets(t, tryRightsHiddenAccount) }
+
+func tryRightsHiddenAccount(t *testing.T, w *world.World) {
 	a := w.Account(t)
 	w.Other(t)
 	say := func(account string) string {
@@ -107,9 +107,9 @@ func TestRights_hiddenAccount(t *testing.T) {
 }
 
 // A job is there for who started it, and for nobody else.
-func TestRights_jobOfAnother(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestRights_jobOfAnother(t *testing.T) { onSets(t, tryRightsJobOfAnother) }
+
+func tryRightsJobOfAnother(t *testing.T, w *world.World) {
 	a := w.Account(t)
 	got := imported(t, w, a.As(t, world.Admin), files{contacts: lines(header, row(a.Name, "x@new.example", "", "ADMIN"))})
 	for _, k := range world.Callers {
@@ -123,13 +123,15 @@ func TestRights_jobOfAnother(t *testing.T) {
 }
 
 // A row is asked for when the job runs: what its starter has lost meanwhile counts no more.
-func TestRights_lostMeanwhile(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func TestRights_lostMeanwhile(t *testing.T) { embedded(t, tryRightsLostMeanwhile) }
+
+func tryRightsLostMeanwhile(t *testing.T, w *world.World) {
 	for try := range 20 {
 		a := w.Account(t, world.Owner, world.Admin)
 		admin := a.As(t, world.Admin)
-		upload(t, w, w.As(t, world.Accounting), generate(fmt.Sprintf("Before%d", try), 1, 10, 100)) // keeps the next one waiting
+		for n := range 3 { // they keep the next one waiting
+			upload(t, w, w.As(t, world.Accounting), generate(fmt.Sprintf("Before%d-%d", try, n), 1, 5, 100))
+		}
 		id := upload(t, w, admin, files{contacts: lines(header, row(a.Name, "late@new.example", "", ""))}).Text("importAccounts.job.id")
 		w.Must(t, a.As(t, world.Owner), `mutation($input: DeactivateContactInput!) { deactivateContact(input: $input) { contact { id } } }`,
 			world.Vars{"input": world.Vars{"contactId": a.Contact(world.Admin)}})

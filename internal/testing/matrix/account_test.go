@@ -3,7 +3,6 @@ package matrix
 import (
 	"context"
 	"errors"
-	"testing"
 
 	"steward/internal/domain"
 	"steward/internal/store"
@@ -229,5 +228,3 @@ func wasAdded(c *cell) bool {
 	}
 	return ok && got.Permissions == want && got.Person.IsZero() && !got.Owner && c.w.Secret(c, "new@world.example", "invitation") != ""
 }
-
-func TestAccounts(t *testing.T) { runAll(t, accountOperations) }

@@ -2,7 +2,6 @@ package matrix
 
 import (
 	"slices"
-	"testing"
 
 	"steward/internal/domain"
 	"steward/internal/testing/world"
@@ -201,12 +200,4 @@ func accountType(name string) domain.AccountType {
 		panic("no account type " + name)
 	}
 	return t
-}
-
-func TestContacts(t *testing.T) { runAll(t, contactOperations) }
-
-func runAll(t *testing.T, ops []operation) {
-	for _, op := range ops {
-		t.Run(op.title(), func(t *testing.T) { runOperation(t, op) })
-	}
 }

@@ -73,9 +73,8 @@ func accountless(t *testing.T, w *world.World) (id string) {
 
 // A hidden object of any type answers exactly as an id that was never given out: through node, through nodes, and for an object
 // that asks for everything.
-func TestHidden_readsAnswerAsForAnInventedID(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func hiddenReadsAnswerAsForAnInventedID(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	w.Other(t)
 	const everything = `{ __typename id
@@ -84,7 +83,7 @@ func TestHidden_readsAnswerAsForAnInventedID(t *testing.T) {
 		... on ApiToken { name scope { permissions } viewerCan { revokeApiToken } }
 		... on AuditEntry { action changes { field } } ... on ImportJob { state problems { line } } }`
 	for _, o := range hiddenObjects(t, w, a) {
-		for _, who := range o.from {
+		for _, who := range r.callers(o.from) {
 			for _, query := range []string{
 				`query($id: ID!) { node(id: $id) ` + everything + ` }`,
 				`query($id: ID!) { nodes(ids: [$id, $id]) ` + everything + ` }`,
@@ -107,9 +106,8 @@ func TestHidden_readsAnswerAsForAnInventedID(t *testing.T) {
 
 // Each mutation that names an object answers for a hidden one exactly as for an invented one, also on its way with an
 // idempotency key, and whatever else is in its input.
-func TestHidden_mutationsAnswerAsForAnInventedID(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func hiddenMutationsAnswerAsForAnInventedID(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	o := w.Other(t)
 	key := 0
@@ -120,7 +118,7 @@ func TestHidden_mutationsAnswerAsForAnInventedID(t *testing.T) {
 		c := &cell{TB: t, w: w, a: a, o: o, op: &op, row: op.rows[0], who: world.Owner, caller: a.As(t, world.Owner)}
 		in := op.input(c)
 		field, typ := idField(in)
-		for _, who := range kinds(outside, only(world.Anonymous)) {
+		for _, who := range r.callers(kinds(outside, only(world.Anonymous))) {
 			for _, again := range []bool{false, true} {
 				answer := func(id string) []byte {
 					in[field] = id
@@ -153,9 +151,8 @@ func idField(in world.Vars) (field, typ string) {
 }
 
 // Ids that stand beside the object in an input tell nothing either.
-func TestHidden_furtherIDsInInputs(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func hiddenFurtherIDsInInputs(t *testing.T, r run) {
+	w := r.w
 	a, o := w.Account(t), w.Other(t)
 	transfer := operation{name: "transferOwnership"}.document()
 	token := `mutation($input: CreateApiTokenInput!) { createApiToken(input: $input) { userErrors { code field message } } }`
@@ -178,9 +175,8 @@ func TestHidden_furtherIDsInInputs(t *testing.T) {
 
 // A payload shows of the changed object what its caller may see, and no more: here the scope of a token, or the change itself, has
 // left nothing to see.
-func TestHidden_payloads(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func hiddenPayloads(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	narrowed := func(permissions ...string) world.Person {
 		res := w.Must(t, a.As(t, world.Owner), `mutation($input: CreateApiTokenInput!) { createApiToken(input: $input) { secret } }`,
@@ -220,15 +216,14 @@ func TestHidden_payloads(t *testing.T) {
 }
 
 // Who made a change finds it, and nobody else does.
-func TestHidden_changes(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func hiddenChanges(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	w.Must(t, a.As(t, world.Admin), operation{name: "grantPermission"}.document(), world.Vars{"input": world.Vars{
 		"contactId": a.Contact(world.Target), "permission": "BILLING",
 	}})
 	id := domain.GlobalID("Change", w.LastChange(t))
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		res := w.Do(t, a.As(t, who), `query($id: ID!) { change(id: $id) { id operation effective } }`, world.Vars{"id": id})
 		if (res.Text("change.operation") == "grant_permission") != (who == world.Admin) || (res.Get("change") != nil) != (who == world.Admin) {
 			t.Errorf("%s finds %s", who, res.Body)

@@ -65,14 +65,13 @@ func (ic importCase) files(a *world.Account, email string) map[string]string {
 	return files
 }
 
-func TestImports(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func importsByEverybody(t *testing.T, r run) {
+	w := r.w
 	w.Other(t)
 	for _, ic := range importCases {
 		t.Run(strings.ReplaceAll(ic.name, " ", "_"), func(t *testing.T) {
 			shared := w.Account(t)
-			for _, who := range world.Callers {
+			for _, who := range r.callers(world.Callers) {
 				a := shared
 				if slices.Contains(ic.may, who) {
 					a = w.Account(t, who)
@@ -155,11 +154,10 @@ func finished(t *testing.T, w *world.World, who world.Person, id string) world.R
 }
 
 // Staff start an import on a recorded request only.
-func TestImports_staffNeedARequest(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func importsStaffNeedARequest(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
-	for _, who := range staff {
+	for _, who := range r.callers(staff) {
 		res := w.Upload(t, a.As(t, who), importAccounts, world.Vars{"input": world.Vars{}}, importCases[2].files(a, "x@world.example"))
 		if res.Text("importAccounts.userErrors.0.code") != "BAD_USER_INPUT" || res.Text("importAccounts.userErrors.0.field") != "staffRequest" {
 			t.Errorf("%s: %s", who, res.Body)
@@ -169,9 +167,8 @@ func TestImports_staffNeedARequest(t *testing.T) {
 
 // An import tells nothing that its caller may not see: an account that is hidden is one that is not there, and whether an
 // address belongs to a contact is told to nobody who cannot read the addresses.
-func TestImports_areNoOracle(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func importsAreNoOracle(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	w.Other(t)
 	answer := func(who Kind, company, email string) string {
@@ -183,13 +180,13 @@ func TestImports_areNoOracle(t *testing.T) {
 		text := fmt.Sprint(job.Get("node.state"), job.Get("node.problems"), job.Get("node.summary"))
 		return strings.NewReplacer(company, "COMPANY", email, "EMAIL").Replace(text)
 	}
-	for _, who := range kinds(only(world.OtherOwner, world.Deactivated)) {
+	for _, who := range r.callers(kinds(only(world.OtherOwner, world.Deactivated))) {
 		hidden, invented := answer(who, a.Name, "n@world.example"), answer(who, "Never Heard Of", "n@world.example")
 		if hidden != invented {
 			t.Errorf("%s: a hidden account answers %s, one that is not there %s", who, hidden, invented)
 		}
 	}
-	for _, who := range kinds(plain, only(world.OtherOwner, world.Deactivated)) {
+	for _, who := range r.callers(kinds(plain, only(world.OtherOwner, world.Deactivated))) {
 		known, unknown := answer(who, a.Name, "target@world.example"), answer(who, a.Name, "n@world.example")
 		if known != unknown {
 			t.Errorf("%s: the address of a contact answers %s, another %s", who, known, unknown)
@@ -198,15 +195,14 @@ func TestImports_areNoOracle(t *testing.T) {
 }
 
 // A job exists for who started it, and for nobody else.
-func TestImports_jobsAreTheirStartersAlone(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func importsJobsAreTheirStartersAlone(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	res := w.Upload(t, a.As(t, world.Admin), importAccounts, world.Vars{"input": world.Vars{}}, importCases[1].files(a, "x@world.example"))
 	id := res.Text("importAccounts.job.id")
 	finished(t, w, a.As(t, world.Admin), id)
 	invented := domain.GlobalID("ImportJob", domain.NewID[domain.JobID]())
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		if who == world.Admin {
 			continue
 		}

@@ -145,12 +145,9 @@ func (c *cell) openLinks(kind domain.LinkKind) (n int) {
 	return n
 }
 
-func TestInvitations(t *testing.T) { runAll(t, invitationOperations) }
-
 // A secret that was never given out, one that was used and one of another kind are told apart by nobody.
-func TestInvitations_secretsThatAreNone(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func invitationsSecretsThatAreNone(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t, world.NoLogin, world.Target)
 	used := a.Invitation
 	accept := operation{name: "acceptInvitation"}.document()

@@ -11,9 +11,8 @@ import (
 
 // A filter on a detail finds only contacts whose details the caller may read, in the edges and in the count alike; one on a
 // name finds whoever is seen.
-func TestLists_filtersAreNoOracle(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func listsFiltersAreNoOracle(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	a.Change(t, world.TargetBilling, func(c *domain.Contact) { c.Types = domain.AccountTypesOf(domain.SupportContact) })
 	filters := []struct {
@@ -39,7 +38,7 @@ func TestLists_filtersAreNoOracle(t *testing.T) {
 	const query = `query($id: ID!, $filter: ContactFilter) { node(id: $id) { ... on Account {
 		contacts(first: 100, filter: $filter) { totalCount edges { node { id } } pageInfo { hasNextPage } }
 		last: contacts(last: 100, filter: $filter) { totalCount edges { node { id } } } } } }`
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		for _, f := range filters {
 			res := w.Do(t, a.As(t, who), query, world.Vars{"id": a.ID, "filter": f.filter})
 			if !sees(who, here) {
@@ -66,13 +65,12 @@ func TestLists_filtersAreNoOracle(t *testing.T) {
 }
 
 // Page by page a caller finds exactly what one page would show: nothing twice, nothing left out, none of what is hidden.
-func TestLists_pages(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func listsPages(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	const query = `query($id: ID!, $first: Int!, $after: String) { node(id: $id) { ... on Account {
 		contacts(first: $first, after: $after, filter: {state: ACTIVE}) { edges { node { id } } pageInfo { hasNextPage endCursor } } } } }`
-	for _, who := range only(world.Owner, world.ContactManagement, world.Billing, world.StaffSupport, world.NarrowedToken) {
+	for _, who := range r.callers(only(world.Owner, world.ContactManagement, world.Billing, world.StaffSupport, world.NarrowedToken)) {
 		var want []string
 		for k := range a.Contacts {
 			if k != world.Deactivated && viewOf("view_contact_details").reads(who, k) {
@@ -96,11 +94,10 @@ func TestLists_pages(t *testing.T) {
 }
 
 // The list of accounts, whatever its filter and order, has those that the caller sees.
-func TestLists_accounts(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func listsAccounts(t *testing.T, r run) {
+	w := r.w
 	a, other := w.Account(t), w.Other(t)
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		if slices.Contains(signedOut, who) {
 			continue
 		}

@@ -115,15 +115,15 @@ var permissionOperations = []operation{
 	},
 }
 
-func TestPermissions(t *testing.T) { runAll(t, permissionOperations) }
-
 // A contact manager who holds one further permission grants and revokes exactly that one and CONTACT_MANAGEMENT.
-func TestPermissions_managersGiveWhatTheyHold(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func permissionsManagersGiveWhatTheyHold(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t, world.ContactManagement, world.Target)
 	manager := a.As(t, world.ContactManagement)
-	for _, held := range permissions {
+	for i, held := range permissions {
+		if r.sample != nil && i%sampled != r.sample.set {
+			continue
+		}
 		a.Change(t, world.ContactManagement, func(c *domain.Contact) {
 			c.Permissions = domain.PermissionsOf(domain.ContactManagement, held)
 		})
@@ -151,9 +151,8 @@ func TestPermissions_managersGiveWhatTheyHold(t *testing.T) {
 }
 
 // ADMIN goes by mutations of its own: the input of grantPermission has no word for it.
-func TestPermissions_adminIsNotGrantedLikeTheOthers(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func permissionsAdminIsNotGrantedLikeTheOthers(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t, world.Target)
 	for _, name := range []string{"grantPermission", "revokePermission"} {
 		op := operation{name: name}

@@ -48,12 +48,11 @@ func (v view) reads(who, of Kind) bool {
 
 const accountFields = `id name website phone address createdAt updatedAt owner { id } contacts(first: 100) { totalCount edges { node { id } } }`
 
-func TestReads_account(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func readsAccount(t *testing.T, r run) {
+	w := r.w
 	a, other := w.Account(t), w.Other(t)
 	const query = `query($id: ID!) { node(id: $id) { id ... on Account { ` + accountFields + ` auditLog(first: 100) { totalCount edges { node { id action } } } } } }`
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		res := w.Do(t, a.As(t, who), query, world.Vars{"id": a.ID})
 		if !viewOf("view_account").reads(who, "") {
 			absent(t, who, res, "node")
@@ -133,9 +132,8 @@ func orNil(s string) any {
 	return s
 }
 
-func TestReads_contactsFieldByField(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func readsContactsFieldByField(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	a.Change(t, world.Target, func(c *domain.Contact) { c.PendingEmail = "pending@world.example" })
 	targets := slices.Sorted(maps.Keys(a.Contacts))
@@ -145,7 +143,7 @@ func TestReads_contactsFieldByField(t *testing.T) {
 	}
 	const query = `query($ids: [ID!]!) { nodes(ids: $ids) { id ... on Contact { firstName lastName accountTypes isOwner account { id }
 		email pendingEmail phone permissions state personKind messageOptOuts invitation { email } apiTokens { id name } } } }`
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		res := w.Do(t, a.As(t, who), query, world.Vars{"ids": ids})
 		if !viewOf("view_contacts").reads(who, "") {
 			for i := range ids {
@@ -205,16 +203,15 @@ func showsDetails(t *testing.T, who, of Kind, res world.Response, at string, row
 }
 
 // The audit log's entries are reached through the account and by their ids, and by nobody else.
-func TestReads_auditLog(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func readsAuditLog(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	res := w.Must(t, a.As(t, world.Owner), operation{name: "grantPermission"}.document(), world.Vars{"input": world.Vars{
 		"contactId": a.Contact(world.Target), "permission": "BILLING", "reason": "Because.",
 	}})
 	entry := res.Text("grantPermission.auditId")
 	const query = `query($id: ID!) { node(id: $id) { id ... on AuditEntry { at actorName actorKind byApiToken action targetKind targetId targetName reason request changes { field before after } } } }`
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		res := w.Do(t, a.As(t, who), query, world.Vars{"id": entry})
 		if !viewOf("view_audit_log").reads(who, "") {
 			absent(t, who, res, "node")
@@ -228,9 +225,8 @@ func TestReads_auditLog(t *testing.T) {
 }
 
 // What staff look at is written into the account's audit log before the answer leaves; what others read is not.
-func TestReads_viewsByStaffAreWrittenDown(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func readsViewsByStaffAreWrittenDown(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t)
 	entries := func() (list []domain.AuditEntry) {
 		w.View(t, func(ctx context.Context, tx *store.Tx) error {
@@ -242,7 +238,7 @@ func TestReads_viewsByStaffAreWrittenDown(t *testing.T) {
 		})
 		return list
 	}
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		before := len(entries())
 		w.Do(t, a.As(t, who), `query Looking($id: ID!, $contact: ID!) { node(id: $id) { ... on Account { name contacts { edges { node { email } } } } } again: node(id: $contact) { id } }`,
 			world.Vars{"id": a.ID, "contact": a.Contact(world.Target)})
@@ -264,13 +260,12 @@ func TestReads_viewsByStaffAreWrittenDown(t *testing.T) {
 }
 
 // The caller's own: who they are, the accounts and contacts that they have, their tokens.
-func TestReads_viewer(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func readsViewer(t *testing.T, r run) {
+	w := r.w
 	a, other := w.Account(t), w.Other(t)
 	const query = `{ viewer { user { id name email emailVerified staffRoles } serviceAccount { id name }
 		accounts(first: 100) { totalCount edges { node { id } } } contacts { id email } apiTokens { id name } mailbox { text } } }`
-	for _, who := range world.Callers {
+	for _, who := range r.callers(world.Callers) {
 		res := w.Do(t, a.As(t, who), query, nil)
 		if slices.Contains(signedOut, who) {
 			if res.Get("viewer") != nil || res.Code() != "UNAUTHENTICATED" {

@@ -111,14 +111,11 @@ var tokenOperations = []operation{
 	},
 }
 
-func TestTokens(t *testing.T) { runAll(t, tokenOperations) }
-
 const createServiceAccountToken = `mutation($input: CreateServiceAccountTokenInput!) { createServiceAccountToken(input: $input) { secret apiToken { id } userErrors { code field } } }`
 
 // A token that was made through the API signs in what it was made for, and nobody once it is revoked.
-func TestTokens_signIn(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func tokensSignIn(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t, world.Admin, world.ServiceAccount)
 	admin := a.As(t, world.Admin)
 	res := w.Must(t, admin, createServiceAccountToken, world.Vars{"input": world.Vars{"contactId": a.Contact(world.ServiceAccount), "name": "job"}})
@@ -135,9 +132,8 @@ func TestTokens_signIn(t *testing.T) {
 }
 
 // A token makes none that may more than itself.
-func TestTokens_narrowedMakesNoneThatIsWider(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
+func tokensNarrowedMakesNoneThatIsWider(t *testing.T, r run) {
+	w := r.w
 	a := w.Account(t, world.ServiceAccount)
 	other := w.Other(t)
 	owner := a.As(t, world.Owner)
@@ -188,10 +184,9 @@ func TestTokens_narrowedMakesNoneThatIsWider(t *testing.T) {
 }
 
 // A token that is narrowed to an account finds nothing of another, though its holder does, and changes nothing there.
-func TestTokens_narrowedToAnAccount(t *testing.T) {
-	t.Parallel()
-	w := world.New(t)
-	a, other := w.Account(t), w.Other(t)
+func tokensNarrowedToAnAccount(t *testing.T, r run) {
+	w := r.w
+	a, other := w.Account(t), w.AnotherOther(t)
 	admin := w.As(t, world.TwoHats) // a contact here, an Admin there
 	made := w.Must(t, admin, `mutation($input: CreateApiTokenInput!) { createApiToken(input: $input) { secret } }`, world.Vars{"input": world.Vars{
 		"name": "here only", "scope": world.Vars{"accountIds": []string{a.ID}},

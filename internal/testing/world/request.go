@@ -87,29 +87,47 @@ func (r Response) Refused(typ, field string) (Error, bool) {
 	return r.Errors[i], true
 }
 
-// Do sends one operation as the person, over HTTP, and returns the answer, whatever it is.
+// Do sends one operation as the person, over HTTP, to one of the replicas, and returns the answer, whatever it is.
 func (w *World) Do(t testing.TB, as Person, query string, vars Vars) Response {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": query, "variables": vars})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.send(t, as, "application/json", body)
+	return w.any().Do(t, as, query, vars)
 }
 
 // Must is Do for what must be answered without an error.
 func (w *World) Must(t testing.TB, as Person, query string, vars Vars) Response {
 	t.Helper()
-	res := w.Do(t, as, query, vars)
+	return w.any().Must(t, as, query, vars)
+}
+
+// Upload is Do for an operation with files: files are the contents by the variable that each stands for, for example
+// "input.contacts".
+func (w *World) Upload(t testing.TB, as Person, query string, vars Vars, files map[string]string) Response {
+	t.Helper()
+	return w.any().Upload(t, as, query, vars, files)
+}
+
+// Do sends one operation as the person, over HTTP, and returns the answer, whatever it is.
+func (r *Replica) Do(t testing.TB, as Person, query string, vars Vars) Response {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": vars})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.send(t, as, "application/json", body)
+}
+
+// Must is Do for what must be answered without an error.
+func (r *Replica) Must(t testing.TB, as Person, query string, vars Vars) Response {
+	t.Helper()
+	res := r.Do(t, as, query, vars)
 	if len(res.Errors) > 0 {
 		t.Fatalf("%s: %s", as.Email, res.Body)
 	}
 	return res
 }
 
-// Upload is Do for an operation with files: files are the contents by the variable that each stands for, for example
-// "input.contacts".
-func (w *World) Upload(t testing.TB, as Person, query string, vars Vars, files map[string]string) Response {
+// Upload is Do for an operation with files, as that of the World.
+func (r *Replica) Upload(t testing.TB, as Person, query string, vars Vars, files map[string]string) Response {
 	t.Helper()
 	names := slices.Sorted(maps.Keys(files))
 	places := map[string][]string{}
@@ -150,12 +168,12 @@ func (w *World) Upload(t testing.TB, as Person, query string, vars Vars, files m
 	if err := form.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return w.send(t, as, form.FormDataContentType(), body.Bytes())
+	return r.send(t, as, form.FormDataContentType(), body.Bytes())
 }
 
-func (w *World) send(t testing.TB, as Person, contentType string, body []byte) Response {
+func (r *Replica) send(t testing.TB, as Person, contentType string, body []byte) Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/graphql", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL+"/graphql", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +182,7 @@ func (w *World) send(t testing.TB, as Person, contentType string, body []byte) R
 	if as.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+as.Token)
 	}
-	res, err := w.http.Do(req)
+	res, err := r.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

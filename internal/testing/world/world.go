@@ -1,12 +1,15 @@
 // Package world starts all of Steward in the test's own process: the HTTP server on a free loopback port, SpiceDB, the
 // database in a folder of the test, and an OIDC provider that signs in whomever the test names. Nothing in it is a mock.
 //
-//	w := world.New(t)
+//	w := world.New(t)                                     // or world.New(t, world.On(world.Many)), on servers of its own
 //	a := w.Account(t)                                     // an account with a contact of each kind
 //	res := w.Do(t, a.As(world.Billing), `query($id: ID!) { node(id: $id) { ... on Contact { email } } }`,
 //		world.Vars{"id": a.Contact(world.Owner)})
 //	res.Code()                                            // "FORBIDDEN"
 //	res.Get("node.email")                                 // nil
+//
+// On Many there are two replicas, and each operation goes to one of them by chance: what one has changed is read on the
+// other. The chance is repeated with -seed and the number that a failed test prints.
 //
 // At its end each World holds that SpiceDB has exactly what the rows mean, and that no question was asked that the
 // planner had not foreseen.
@@ -14,16 +17,12 @@ package world
 
 import (
 	"context"
-	"database/sql"
 	"io"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver of the connection that watches for writes
 
 	"steward/internal/app"
 	"steward/internal/config"
@@ -34,16 +33,18 @@ import (
 // Vars are the variables of a GraphQL operation.
 type Vars = map[string]any
 
-// World is one running Steward. Its methods may be called by several tests at once.
+// World is one running Steward, of one replica or several. Its methods may be called by several tests at once.
 type World struct {
-	app.Parts
-	App *app.App
-	URL string // "http://127.0.0.1:PORT"
-	Dir string // the data directory
+	app.Parts          // of the first replica
+	App       *app.App // the first replica
+	URL       string   // "http://127.0.0.1:PORT", of the first replica
+	Dir       string   // the data directory, on Embedded
 
+	replicas []*Replica
+	chance   *chance
 	provider *provider
 	http     *http.Client
-	watch    *sql.Conn
+	watch    *watch
 	lenient  bool
 
 	mu       sync.Mutex
@@ -58,6 +59,7 @@ type World struct {
 type Option func(*options)
 
 type options struct {
+	set     Set
 	lenient bool
 	config  func(*config.Config)
 	log     slog.Handler
@@ -75,12 +77,14 @@ func WithLog(h slog.Handler) Option { return func(o *options) { o.log = h } }
 // New starts a World, which ends with the test. It holds no accounts; everybody whom Kinds names can sign in.
 func New(t testing.TB, opts ...Option) *World {
 	t.Helper()
-	o := options{log: slog.DiscardHandler}
+	o := options{set: Embedded, log: slog.DiscardHandler}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	w := &World{Dir: t.TempDir(), provider: newProvider(t), people: map[string]Person{}, lenient: o.lenient}
-	cfg := config.Config{Listen: "127.0.0.1:0", Data: w.Dir, OIDCIssuer: []string{w.provider.url}, OIDCAudience: []string{audience}, MailsPerPerson: 1 << 20, MailsPerAddress: 1 << 20}
+	w := &World{provider: newProvider(t), people: map[string]Person{}, lenient: o.lenient}
+	cfg := config.Config{Listen: "127.0.0.1:0", OIDCIssuer: []string{w.provider.url}, OIDCAudience: []string{audience}, MailsPerPerson: 1 << 20, MailsPerAddress: 1 << 20}
+	o.set.start(t, &cfg)
+	w.Dir = cfg.Data
 	if o.config != nil {
 		o.config(&cfg)
 	}
@@ -88,48 +92,20 @@ func New(t testing.TB, opts ...Option) *World {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	w.App, err = app.New(t.Context(), cfg, app.Options{Out: io.Discard, Log: slog.New(o.log), Version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Parts, w.URL = w.App.Parts(), "http://"+w.App.Addr().String()
-	w.run(t)
 	w.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: time.Minute}
+	for range o.set.replicas() {
+		w.replicas = append(w.replicas, w.startReplica(t, cfg, app.Options{Out: io.Discard, Log: slog.New(o.log), Version: "test"}))
+	}
 	t.Cleanup(w.http.CloseIdleConnections)
-	w.watchWrites(t)
+	w.App, w.URL = w.replicas[0].App, w.replicas[0].URL
+	w.Parts = w.App.Parts()
+	w.watch = newWatch(t, o.set, cfg)
+	if len(w.replicas) > 1 {
+		w.chance = newChance(t)
+	}
 	w.populate(t)
 	t.Cleanup(func() { w.check(t) })
 	return w
-}
-
-// run serves until the test ends; then the server ends as it does on Ctrl-C.
-func (w *World) run(t testing.TB) {
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.App.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("the server ended with: %v", err)
-		}
-		if err := w.App.Close(); err != nil {
-			t.Errorf("the server closed with: %v", err)
-		}
-	})
-}
-
-// watchWrites opens a connection of the World's own, which sees when another one has written.
-func (w *World) watchWrites(t testing.TB) {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.ToSlash(filepath.Join(w.Dir, "steward.db"))+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if w.watch, err = db.Conn(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // populate does what an operator does: it names the provider's people, and disables a user.
@@ -152,8 +128,10 @@ func (w *World) populate(t testing.TB) {
 func (w *World) check(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if n := w.Engine.Unplanned(); n > 0 && !w.lenient {
-		t.Errorf("%d questions were asked one by one that no plan foresaw", n)
+	for _, r := range w.replicas {
+		if n := r.App.Parts().Engine.Unplanned(); n > 0 && !w.lenient {
+			t.Errorf("%d questions were asked one by one that no plan foresaw", n)
+		}
 	}
 	out, err := w.App.Operate(ctx, app.Command{Name: app.CommandReconcile})
 	if err != nil {
@@ -171,19 +149,6 @@ func (w *World) View(t testing.TB, fn func(ctx context.Context, tx *store.Tx) er
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Writes is a number that changes whenever a transaction has changed any row of the database. It says nothing when other
-// tests use the World at the same time.
-func (w *World) Writes(t testing.TB) int64 {
-	t.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var n int64
-	if err := w.watch.QueryRowContext(t.Context(), "PRAGMA data_version").Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // ContactRow returns the row of a contact by its global id, and whether it is there.
@@ -213,15 +178,4 @@ func (w *World) Secret(t testing.TB, email, kind string) string {
 	}
 	t.Fatalf("no %s was mailed to %s", kind, email)
 	return ""
-}
-
-// LastChange returns the newest entry of the outbox: the change of rights that was carried out last.
-func (w *World) LastChange(t testing.TB) (id domain.ChangeID) {
-	t.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.watch.QueryRowContext(t.Context(), "SELECT id FROM authz_outbox ORDER BY seq DESC LIMIT 1").Scan(&id); err != nil {
-		t.Fatal(err)
-	}
-	return id
 }

@@ -1,42 +1,41 @@
-// Package parts puts the product together without its front door, for tests: rows in SQLite, relationships in SpiceDB,
-// the engine, the changes and the service, all of them the real ones. A clock can be turned, the write of relationships
-// can be made to fail or to wait, and the rows can be read behind the store's back.
+// Package parts puts the product together without its front door, for tests: rows in SQLite or PostgreSQL, relationships
+// in SpiceDB, the read path, the engine, the changes and the service, all of them the real ones. A clock can be turned, the
+// write of relationships can be made to fail or to wait, and the rows can be read behind the store's back.
 package parts
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
-	"log/slog"
-	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"steward"
 	"steward/graph/generated"
 	"steward/internal/authz"
+	"steward/internal/authz/check"
 	"steward/internal/authz/spicedb"
 	"steward/internal/change"
 	"steward/internal/domain"
 	"steward/internal/relation"
 	"steward/internal/service"
 	"steward/internal/store"
-	"steward/internal/store/sqlite"
 )
 
 // Parts are the product's parts over one empty database. They are closed when their test ends.
 type Parts struct {
 	TB      TB
 	DB      *store.DB
-	SQL     *sql.DB // a connection of its own to the same file, past the store; it is the only one
+	SQL     *sql.DB // a connection of its own to the same database, past the store; it is the only one
 	SpiceDB *spicedb.Client
+	Checks  *check.Path
 	Writer  *Writer
 	Clock   *Clock
 	Authz   *authz.Engine
 	Changes *change.Engine
 	Service *service.Service
+
+	backing backing
 }
 
 // TB is what Parts need of a test; *testing.T and *rapid.T have it.
@@ -58,63 +57,10 @@ var policy = sync.OnceValues(func() (*authz.Policy, error) {
 	return authz.NewPolicy(generated.NewExecutableSchema(generated.Config{}).Schema(), definitions())
 })
 
-// Open returns fresh parts in a directory of the test's own.
-func Open(t testing.TB) *Parts {
-	t.Helper()
-	p, closeAll := OpenIn(t, t.TempDir())
-	t.Cleanup(closeAll)
-	return p
-}
-
-// OpenIn returns fresh parts in an empty directory; the caller closes them.
-func OpenIn(t TB, dir string) (*Parts, func()) {
-	t.Helper()
-	ctx := context.Background()
-	log := slog.New(slog.DiscardHandler)
-	p := &Parts{TB: t, Clock: &Clock{now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}}
-	path := filepath.Join(dir, "steward.db")
-	var err error
-	if p.DB, err = sqlite.Open(ctx, path, sqlite.MigrateFirst()); err != nil {
-		t.Fatalf("open the database: %v", err)
-	}
-	p.SQL = openSQL(t, path)
-	if p.SpiceDB, err = spicedb.StartEmbedded(ctx, spicedb.Options{Schema: steward.SchemaZed, Log: log}); err != nil {
-		t.Fatalf("start SpiceDB: %v", err)
-	}
-	pol, err := policy()
-	if err != nil {
-		t.Fatalf("policy: %v", err)
-	}
-	p.Writer = &Writer{next: p.SpiceDB}
-	p.Authz = authz.New(authz.Options{Policy: pol, Checker: p.SpiceDB})
-	p.Changes = change.New(change.Options{DB: p.DB, Authz: p.Authz, Writer: p.Writer, Log: log, Now: p.Clock.Now})
-	p.Service = service.New(service.Options{
-		Room: func(context.Context) (int, error) { return 1 << 20, nil },
-		DB:   p.DB, Changes: p.Changes, Authz: p.Authz, Log: log, Now: p.Clock.Now, LinkBase: &url.URL{Scheme: "https", Host: "steward.example"},
-	})
-	return p, func() {
-		for _, c := range []func() error{p.SpiceDB.Close, p.SQL.Close, p.DB.Close} {
-			if err := c(); err != nil {
-				t.Errorf("close: %v", err)
-			}
-		}
-	}
-}
-
-func openSQL(t TB, path string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.ToSlash(path)+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
-	if err != nil {
-		t.Fatalf("open the database past the store: %v", err)
-	}
-	db.SetMaxOpenConns(1)
-	return db
-}
-
 // Of returns the rows and the SpiceDB of a product that runs already over the database file, to look into; nothing else.
 func Of(t testing.TB, path string, db *store.DB, client *spicedb.Client) *Parts {
 	t.Helper()
-	p := &Parts{TB: t, DB: db, SQL: openSQL(t, path), SpiceDB: client, Clock: &Clock{now: time.Now()}}
+	p := &Parts{TB: t, DB: db, SQL: openSQL(t, "sqlite", sqliteDSN(path)), SpiceDB: client, Clock: &Clock{now: time.Now()}}
 	t.Cleanup(func() { _ = p.SQL.Close() })
 	return p
 }
@@ -154,7 +100,7 @@ func (w *Writer) Before(f func(ctx context.Context, updates []relation.Update) e
 }
 
 // Write applies updates.
-func (w *Writer) Write(ctx context.Context, updates []relation.Update) error {
+func (w *Writer) Write(ctx context.Context, by string, updates []relation.Update) error {
 	w.mu.Lock()
 	before := w.before
 	w.mu.Unlock()
@@ -163,8 +109,11 @@ func (w *Writer) Write(ctx context.Context, updates []relation.Update) error {
 			return err
 		}
 	}
-	return w.next.Write(ctx, updates)
+	return w.next.Write(ctx, by, updates)
 }
+
+// Fence asks SpiceDB for a fence.
+func (w *Writer) Fence(ctx context.Context) (string, error) { return w.next.Fence(ctx) }
 
 // Place is a contact with its login.
 type Place struct {
@@ -203,7 +152,7 @@ func (p *Parts) Account(sets ...domain.PermissionSet) []Place {
 		return nil
 	})
 	if err == nil {
-		err = p.SpiceDB.Write(ctx, updates)
+		err = p.SpiceDB.Write(ctx, "", updates)
 	}
 	if err != nil {
 		p.TB.Fatalf("add an account: %v", err)

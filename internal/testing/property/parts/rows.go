@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"steward/internal/domain"
 	"steward/internal/relation"
@@ -58,7 +59,10 @@ func (p *Parts) Reset(t TB) {
 		return nil
 	})
 	if err == nil {
-		err = p.SpiceDB.Write(context.Background(), all)
+		err = p.SpiceDB.Write(context.Background(), "", all)
+	}
+	if err == nil {
+		err = p.Changes.BumpGlobal(context.Background())
 	}
 	if err != nil {
 		t.Fatalf("empty SpiceDB: %v", err)
@@ -68,7 +72,7 @@ func (p *Parts) Reset(t TB) {
 // Query hands each row to fn, past the store.
 func (p *Parts) Query(query string, fn func(values []any), args ...any) {
 	p.TB.Helper()
-	rows, err := p.SQL.Query(query, args...)
+	rows, err := p.SQL.Query(p.numbered(query), args...)
 	if err != nil {
 		p.TB.Fatalf("%s: %v", query, err)
 	}
@@ -92,11 +96,26 @@ func (p *Parts) Query(query string, fn func(values []any), args ...any) {
 	}
 }
 
+// numbered gives the placeholders of a query the names that PostgreSQL has for them.
+func (p *Parts) numbered(query string) string {
+	if !p.OnPostgres() {
+		return query
+	}
+	var b strings.Builder
+	for i, part := range strings.Split(query, "?") {
+		if i > 0 {
+			fmt.Fprintf(&b, "$%d", i)
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
 // Count returns the number that a query answers.
 func (p *Parts) Count(query string, args ...any) int {
 	p.TB.Helper()
 	var n int
-	if err := p.SQL.QueryRow(query, args...).Scan(&n); err != nil {
+	if err := p.SQL.QueryRow(p.numbered(query), args...).Scan(&n); err != nil {
 		p.TB.Fatalf("%s: %v", query, err)
 	}
 	return n
@@ -105,7 +124,7 @@ func (p *Parts) Count(query string, args ...any) int {
 // Exec changes rows past the store.
 func (p *Parts) Exec(query string, args ...any) {
 	p.TB.Helper()
-	if _, err := p.SQL.Exec(query, args...); err != nil {
+	if _, err := p.SQL.Exec(p.numbered(query), args...); err != nil {
 		p.TB.Fatalf("%s: %v", query, err)
 	}
 }
@@ -135,7 +154,7 @@ func (p *Parts) meant(tx *store.Tx) relation.Rows {
 		},
 		Contacts: tx.EachContact,
 		Staff: func(_ context.Context, yield func(relation.StaffMember) error) (err error) {
-			p.Query("SELECT user_id, role FROM staff JOIN users ON id = user_id WHERE disabled = 0", func(v []any) {
+			p.Query("SELECT user_id, role FROM staff JOIN users ON id = user_id WHERE NOT disabled", func(v []any) {
 				err = yield(relation.StaffMember{User: domain.UserID(text(v[0])), Role: domain.StaffRole(text(v[1]))})
 			})
 			return err
