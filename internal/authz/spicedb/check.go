@@ -8,6 +8,7 @@ import (
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"steward/internal/authz"
@@ -113,35 +114,42 @@ func (c *Client) ask(ctx context.Context, at *v1.Consistency, sub *v1.SubjectRef
 	}
 	c.calls.Add(1)
 	c.items.Add(uint64(len(checks)))
-	response, err := c.permissions.CheckBulkPermissions(ctx, request)
-	if err != nil {
+	var answer pairs
+	if err := c.conn.Invoke(ctx, v1.PermissionsService_CheckBulkPermissions_FullMethodName, request, &answer, grpc.ForceCodecV2(bulkCodec)); err != nil {
 		return translate(ctx, "check", err)
 	}
-	return answers(ctx, response.GetPairs(), checks, allowed)
+	return answers(ctx, &answer, checks, allowed)
 }
 
 // answers reads the pairs of a bulk answer. Only an unconditional yes to the very check that was asked allows it.
-func answers(ctx context.Context, pairs []*v1.CheckBulkPermissionsPair, checks []check, allowed []bool) error {
-	if len(pairs) != len(checks) {
-		return fmt.Errorf("spicedb: check: %d answers to %d questions", len(pairs), len(checks))
-	}
-	for i, pair := range pairs {
-		k, r := checks[i], pair.GetRequest()
-		if r.GetResource().GetObjectId() != k.id || r.GetResource().GetObjectType() != k.typ || r.GetPermission() != k.permission {
+func answers(ctx context.Context, got *pairs, checks []check, allowed []bool) error {
+	n, err := got.each(func(i int, p pair) error {
+		if i >= len(checks) {
+			return nil // counted, and refused below
+		}
+		k := checks[i]
+		if string(p.id) != k.id || string(p.typ) != k.typ || string(p.permission) != k.permission {
 			return fmt.Errorf("spicedb: check %s on %s:%s: answered out of order", k.permission, k.typ, k.id)
 		}
-		if e := pair.GetError(); e != nil {
-			return translate(ctx, fmt.Sprintf("check %s on %s:%s", k.permission, k.typ, k.id), status.ErrorProto(e))
+		if p.failed != nil {
+			return translate(ctx, fmt.Sprintf("check %s on %s:%s", k.permission, k.typ, k.id), status.ErrorProto(p.failed))
 		}
-		switch p := pair.GetItem().GetPermissionship(); p {
+		switch p.answer {
 		case v1.CheckPermissionResponse_PERMISSIONSHIP_HAS_PERMISSION:
 			allowed[i] = true
 		case v1.CheckPermissionResponse_PERMISSIONSHIP_NO_PERMISSION:
 		default:
-			return fmt.Errorf("spicedb: check %s on %s:%s: no plain answer (%v)", k.permission, k.typ, k.id, p)
+			return fmt.Errorf("spicedb: check %s on %s:%s: no plain answer (%v)", k.permission, k.typ, k.id, p.answer)
 		}
+		return nil
+	})
+	if err == nil && n != len(checks) {
+		err = fmt.Errorf("spicedb: check: %d answers to %d questions", n, len(checks))
 	}
-	return nil
+	if err != nil {
+		clear(allowed)
+	}
+	return err
 }
 
 // validID reports whether SpiceDB can hold an object of that id. A wildcard is none.

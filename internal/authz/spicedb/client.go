@@ -25,6 +25,7 @@ type Client struct {
 	schema  string        // the text of schema.zed
 	timeout time.Duration // of one call; 0 leaves it to the caller
 
+	conn        grpc.ClientConnInterface
 	permissions v1.PermissionsServiceClient
 	schemas     v1.SchemaServiceClient
 	watches     v1.WatchServiceClient
@@ -71,8 +72,12 @@ func (c *Client) Stats() Stats {
 
 // use makes conn the connection of all calls.
 func (c *Client) use(conn grpc.ClientConnInterface) {
+	c.conn = conn
 	c.permissions, c.schemas, c.watches = v1.NewPermissionsServiceClient(conn), v1.NewSchemaServiceClient(conn), v1.NewWatchServiceClient(conn)
 }
+
+// Conn returns the connection, for programs that measure SpiceDB itself.
+func (c *Client) Conn() grpc.ClientConnInterface { return c.conn }
 
 // bounded returns ctx with the deadline of one call.
 func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {

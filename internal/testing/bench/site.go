@@ -138,6 +138,9 @@ func (s *site) open(ctx context.Context, cfg config.Config) error {
 		return fmt.Errorf("write the page's rows: %w", err)
 	}
 	s.query = s.page()
+	if s.asked, err = s.questions(ctx); err != nil {
+		return err
+	}
 	if s.ours, err = s.serve(ctx, s.schema(s.Engine, nil), s.Engine); err != nil {
 		return err
 	}

@@ -52,7 +52,13 @@ func SpiceDB(t testing.TB, postgresURL string, o ...SpiceDBOptions) *SpiceDBServ
 	return s
 }
 
+// builtSpiceDB names the program where somebody has built it already, as `make test` does for all packages.
+const builtSpiceDB = "STEWARD_TEST_SPICEDB"
+
 var spicedbProgram = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(builtSpiceDB); path != "" {
+		return path, nil
+	}
 	dir, err := newDir("spicedb-program")
 	if err != nil {
 		return "", err
