@@ -29,7 +29,7 @@ func TestServe_demo(t *testing.T) {
 	data := dataDir(t)
 	s := serve(t, "--demo", "--data", data)
 	for path, want := range map[string]string{
-		"/healthz": `{"status":"ok"}`, "/readyz": `{"status":"ok"}`, "/schema.graphql": "type Viewer @signedIn", "/": "<html", "/demo/people": olivia,
+		"/healthz": `{"status":"ok"}`, "/readyz": `"status": "ok"`, "/schema.graphql": "type Viewer @signedIn", "/": "<html", "/demo/people": olivia,
 	} {
 		status, body := s.get(path)
 		if status != http.StatusOK {

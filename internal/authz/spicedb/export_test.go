@@ -12,7 +12,7 @@ func FullyConsistent(c *Client) *Client {
 	at := func(string) *v1.Consistency {
 		return &v1.Consistency{Requirement: &v1.Consistency_FullyConsistent{FullyConsistent: true}}
 	}
-	return &Client{log: c.log, permissions: c.permissions, kind: kind{fence: func(context.Context) (string, error) { return "", nil }, at: at}}
+	return &Client{log: c.log, conn: c.conn, permissions: c.permissions, kind: kind{fence: func(context.Context) (string, error) { return "", nil }, at: at}}
 }
 
 // WriteCaveated writes what Write cannot: a relationship under a condition.

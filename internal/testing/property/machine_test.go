@@ -391,7 +391,7 @@ func contactRef(c domain.Contact) authz.Ref {
 }
 
 func (r rows) tokenRef(id domain.APITokenID) authz.Ref {
-	return authz.Ref{Type: relation.TypeAPIToken, ID: string(id), Tenant: r.byID[r.tokens[id].ContactID].AccountID}
+	return authz.Ref{Type: relation.TypeAPIToken, ID: string(id), Tenant: r.byID[r.tokens[id].ContactID].AccountID, Holder: r.tokens[id].Person}
 }
 
 // compare holds that SpiceDB and the read path, which keeps answers, say what the law says.
