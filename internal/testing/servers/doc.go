@@ -3,7 +3,8 @@
 //
 //	func TestIt(t *testing.T) {
 //		url := servers.Postgres(t).URL // an empty database on a cluster that all tests of the process share
-//		db, err := postgres.Open(t.Context(), url, postgres.MigrateFirst())
+//		err := postgres.Migrate(t.Context(), url)
+//		db, err := postgres.Open(t.Context(), url)
 //
 //		r := servers.Redis(t)          // a server of this test's own
 //		client := redis.NewClient(r.Options())
