@@ -2,9 +2,11 @@
 // HTTP, beside the same page without guards on the same server, rows and query.
 //
 // All ways of answering take turns, round after round, so that whatever else the machine does falls on all of them alike;
-// what is printed are medians, and ratios of medians of one run.
+// what is printed are medians, and ratios of medians of one run: tables for people, then lines of a name, a value and a unit
+// for programs.
 //
-//	make bench
+//	make bench                                          # about three minutes, with the start of the servers
+//	go run ./internal/testing/bench -for 10s | tail -10 # the numbers alone, of a short run
 package main
 
 import (
@@ -20,9 +22,13 @@ import (
 )
 
 func main() {
-	budget := flag.Duration("for", 150*time.Second, "how long to measure, beside the time that it takes to start the servers")
+	budget := flag.Duration("for", 165*time.Second, "how long to measure, beside the time that it takes to build and to start the servers")
 	profile := flag.String("profile", "", "write a CPU profile of the warm embedded page to this file, and measure nothing")
 	flag.Parse()
+	if *budget < time.Second {
+		fmt.Fprintf(os.Stderr, "bench: -for %s is too short to measure anything: at least 1s\n", *budget)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, *budget, *profile); err != nil {

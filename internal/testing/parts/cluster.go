@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,6 +46,7 @@ type cluster struct {
 
 	database string // the URL of Steward's
 	parts    map[string]part
+	paused   map[string]bool
 	closers  []func() error
 }
 
@@ -52,7 +55,7 @@ var folders = []string{"postgres", "redis", "spicedb", "issuer", "settings", "lo
 
 // start starts the parts in the order in which they need each other.
 func (c *cluster) start(ctx context.Context) error {
-	c.parts = map[string]part{}
+	c.parts, c.paused = map[string]part{}, map[string]bool{}
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -272,26 +275,36 @@ func (c *cluster) serve(ctx context.Context) error {
 	}
 }
 
+// usage says what can be typed.
+func (c *cluster) usage() string {
+	return "stop, start, pause or resume, and one of " + strings.Join(slices.Sorted(maps.Keys(c.parts)), ", ")
+}
+
 // command does something to one part, such as "stop redis".
-func (c *cluster) command(ctx context.Context, words []string) error {
+func (c *cluster) command(ctx context.Context, words []string) (err error) {
 	if len(words) == 0 {
 		return nil
 	}
 	if len(words) != 2 || c.parts[words[1]] == nil {
-		return errors.New("commands are stop, start, pause or resume, and one of postgres, redis, spicedb, issuer, replica-1, replica-2")
+		return fmt.Errorf("%q is not understood: type %s", strings.Join(words, " "), c.usage())
 	}
-	p := c.parts[words[1]]
+	name, p := words[1], c.parts[words[1]]
 	switch words[0] {
 	case "stop":
-		return p.Stop()
+		err = p.Stop()
 	case "start":
-		return p.Start(ctx)
+		err = p.Start(ctx)
 	case "pause":
-		return p.Pause()
+		err = p.Pause()
 	case "resume":
-		return p.Resume()
+		err = p.Resume()
+	default:
+		return fmt.Errorf("there is no command %q: type %s", words[0], c.usage())
 	}
-	return fmt.Errorf("there is no command %q", words[0])
+	if err == nil {
+		c.paused[name] = words[0] == "pause"
+	}
+	return err
 }
 
 // pidOf reads the pid of a server that package servers has started; 0 when it does not run.

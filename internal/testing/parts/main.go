@@ -4,7 +4,9 @@
 //	make parts                                            # build, then run on http://127.0.0.1:8080
 //	go run ./internal/testing/parts -fresh -json at.json  # with new data; programs read where everything is
 //
-// While it runs it takes commands on standard input, one a line: stop, start, pause or resume, and the name of a part.
+// While it runs it takes commands on standard input, one a line: stop, start, pause or resume, and the name of a part, such
+// as "pause postgres". The front asks the replicas how they are every two seconds, as HAProxy does in deploy/haproxy, and
+// passes over those that are not ready.
 package main
 
 import (

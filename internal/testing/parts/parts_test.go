@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -169,15 +170,18 @@ func TestParts(t *testing.T) {
 	}
 	t.Run("revoke", func(t *testing.T) { revoke(t, first, second, owner, carla) })
 
-	// Without Redis everything goes on; with a replica gone, the front passes it over.
-	command(t, l, "stop redis", func(r report) bool { return r.Redis.PID == 0 })
+	// Without Redis everything goes on.
+	command(t, l, "stop redis", func(r report) bool { return r.Redis.State == "stopped" })
 	kept(t, at.Front.URL, owner)
-	command(t, l, "start redis", func(r report) bool { return r.Redis.PID != 0 })
-	command(t, l, "stop replica-1", func(r report) bool { return r.Replicas[0].PID == 0 })
-	for range 4 {
-		kept(t, at.Front.URL, owner)
-	}
+	command(t, l, "start redis", func(r report) bool { return r.Redis.State == "running" })
+	t.Run("front", func(t *testing.T) { front(t, l, at.Front.URL, owner) })
 	l.end(l.up())
+	for _, line := range []string{`redis +stopped +redis:`, `replica-1 +paused +\d+ +http:`, `replica-1 +stopped +http:`, `postgres +paused +\d+ `,
+		`Type stop, start, pause or resume, and one of issuer, postgres, redis, replica-1, replica-2, spicedb:`, `error: "sleep" is not understood: type stop,`} {
+		if !regexp.MustCompile(line).MatchString(l.out.String()) {
+			t.Errorf("nothing printed is like %q:\n%s", line, l.out)
+		}
+	}
 
 	l = launch(t, program, args...)
 	at = l.up()
@@ -186,6 +190,44 @@ func TestParts(t *testing.T) {
 		t.Errorf("reconcile: %v\n%s", err, out)
 	}
 	l.end(at)
+}
+
+// front passes over a replica that is gone or paused; without PostgreSQL it brings requests to the replicas all the same.
+func front(t *testing.T, l *launcher, url, token string) {
+	command(t, l, "pause replica-1", func(r report) bool { return r.Replicas[0].State == "paused" })
+	quick := &http.Client{Timeout: time.Second}
+	deadline := time.Now().Add(30 * time.Second)
+	for inRow := 0; inRow < 4 && time.Now().Before(deadline); inRow++ {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := quick.Do(r)
+		if err != nil { // the front has not found out yet
+			inRow = -1
+			continue
+		}
+		_ = res.Body.Close()
+	}
+	for range 4 {
+		kept(t, url, token)
+	}
+	if time.Now().After(deadline) {
+		t.Error("the front does not pass over a paused replica")
+	}
+	command(t, l, "resume replica-1", func(r report) bool { return r.Replicas[0].State == "running" })
+	command(t, l, "stop replica-1", func(r report) bool { return r.Replicas[0].State == "stopped" })
+	for range 4 {
+		kept(t, url, token)
+	}
+	command(t, l, "pause postgres", func(r report) bool { return r.Postgres.State == "paused" })
+	if answer := post(t, url+"/graphql", token, map[string]any{"query": page}); !strings.Contains(answer, "UNAVAILABLE") {
+		t.Errorf("without PostgreSQL the front says %s", answer)
+	}
+	if _, err := io.WriteString(l.in, "sleep\n"); err != nil {
+		t.Fatal(err)
+	}
+	command(t, l, "resume postgres", func(r report) bool { return r.Postgres.State == "running" })
 }
 
 // reachableDir is t.TempDir for others too: PostgreSQL does not run as root.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -21,7 +22,8 @@ type report struct {
 // where says where one process is. What it has none of is left out.
 type where struct {
 	Name     string   `json:"name"`
-	PID      int      `json:"pid"` // 0: it does not run
+	PID      int      `json:"pid"`   // 0: it does not run
+	State    string   `json:"state"` // running, paused or stopped
 	URL      string   `json:"url,omitempty"`
 	AdminURL string   `json:"adminUrl,omitempty"` // for PostgreSQL's superuser
 	Endpoint string   `json:"endpoint,omitempty"`
@@ -46,7 +48,28 @@ func (c *cluster) report() report {
 	for _, p := range c.replicas {
 		r.Replicas = append(r.Replicas, of(p))
 	}
+	for _, x := range r.all() {
+		x.State = c.state(*x)
+	}
 	return r
+}
+
+func (r *report) all() []*where {
+	all := []*where{&r.Front}
+	for i := range r.Replicas {
+		all = append(all, &r.Replicas[i])
+	}
+	return append(all, &r.Issuer, &r.Postgres, &r.Redis, &r.SpiceDB)
+}
+
+func (c *cluster) state(x where) string {
+	switch {
+	case x.PID == 0:
+		return "stopped"
+	case c.paused[x.Name]:
+		return "paused"
+	}
+	return "running"
 }
 
 // tell prints where everything is, and writes it for programs.
@@ -54,8 +77,14 @@ func (c *cluster) tell() error {
 	r := c.report()
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\nSteward on all parts: %s/\n\n", r.Front.URL)
-	fmt.Fprintf(w, "  part\tpid\twhere\n")
-	line := func(x where, at string) { fmt.Fprintf(w, "  %s\t%d\t%s\n", x.Name, x.PID, at) }
+	fmt.Fprintf(w, "  part\tstate\tpid\twhere\n")
+	line := func(x where, at string) {
+		pid := ""
+		if x.PID != 0 {
+			pid = strconv.Itoa(x.PID)
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", x.Name, x.State, pid, at)
+	}
 	line(r.Front, r.Front.URL)
 	for _, x := range r.Replicas {
 		line(x, x.URL+"   metrics "+x.Metrics)
@@ -67,7 +96,7 @@ func (c *cluster) tell() error {
 	fmt.Fprintf(w, "\n  a token:   %s token --data %s --email olivia.owner@alderfinch.example\n", c.steward, filepath.Join(c.dir, "issuer"))
 	fmt.Fprintf(w, "  commands:  %s reconcile --config %s\n", c.steward, r.Replicas[0].Command[3])
 	fmt.Fprintf(w, "  logs:      %s\n", filepath.Join(c.dir, "logs"))
-	fmt.Fprintf(w, "\nHere: stop, start, pause or resume, and a part, such as \"stop redis\". Ctrl-C ends everything.\n")
+	fmt.Fprintf(w, "\nType %s:\nsuch as \"stop redis\" or \"pause postgres\". Ctrl-C ends everything.\n", c.usage())
 	if err := w.Flush(); err != nil || c.json == "" {
 		return err
 	}
