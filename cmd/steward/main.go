@@ -33,7 +33,7 @@ type commandLine struct {
 	config.Flags
 
 	Serve            serveCommand            `cmd:"" help:"Serve the API and the playground until interrupted."`
-	Migrate          migrateCommand          `cmd:"" help:"Create the database, or bring its schema up to date. serve does it too."`
+	Migrate          migrateCommand          `cmd:"" help:"Bring the database, and the schema of SpiceDB, up to date. serve does it to a data directory by itself."`
 	Import           importCommand           `cmd:"" help:"Import data from files."`
 	Reconcile        reconcileCommand        `cmd:"" help:"Compare what the rows mean with what SpiceDB holds."`
 	Staff            staffCommand            `cmd:"" help:"Say who is one of the provider's people."`

@@ -190,7 +190,7 @@ func (a *App) frontDoor() httpserver.Config {
 }
 
 func (a *App) deps(verifiers *identity.Verifiers) httpserver.Deps {
-	auth := &authenticator{a.core.service, verifiers}
+	auth := &authenticator{a.core.service, verifiers, a.cfg.OperationTimeout}
 	d := httpserver.Deps{
 		Schema: a.core.schema, Authenticate: auth.authenticate, Caller: callerOf, SDL: SDL(), Playground: playground.Files(), Log: a.o.Log,
 		Extensions:     []graphql.HandlerExtension{authz.Extension{Engine: a.core.engine}},

@@ -15,7 +15,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"steward/internal/authz"
-	"steward/internal/change"
 	"steward/internal/config"
 	"steward/internal/demo"
 	"steward/internal/domain"
@@ -59,16 +58,13 @@ func relationships(t *testing.T, c *core) []relation.Relationship {
 	return all
 }
 
-func generation(t *testing.T, c *core, scope string) (g string) {
+func generation(t *testing.T, c *core, scope string) string {
 	t.Helper()
-	err := c.db.View(t.Context(), func(tx *store.Tx) (err error) {
-		g, err = tx.Generation(t.Context(), scope)
-		return err
-	})
+	_, of, err := c.db.Generations(t.Context(), []string{scope})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return of[scope]
 }
 
 func TestReconcile(t *testing.T) {
@@ -118,7 +114,7 @@ func TestReconcile(t *testing.T) {
 		t.Errorf("reconcile without repair says %+v", out)
 	}
 	before := generation(t, c, string(bill.AccountID))
-	if out := reconcile(true); out.Differs || !strings.Contains(out.Lines[3], "3 differences repaired: 1 relationships written, 2 deleted") {
+	if out := reconcile(true); out.Differs || !strings.Contains(out.Lines[3], "Differences repaired: 3: 1 relationships written, 2 deleted") {
 		t.Errorf("the repair says %v", out.Lines)
 	}
 	if can() || !slices.Equal(relationships(t, c), whole) {
@@ -184,13 +180,13 @@ func TestOpenCore_finishesPendingChanges(t *testing.T) {
 	}
 	c := open()
 	err := c.db.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.AppendOutbox(t.Context(), store.OutboxEntry{ID: "left", Scopes: []string{change.GlobalScope}, Operation: "test", CreatedAt: time.Now(),
+		return tx.AppendOutbox(t.Context(), store.OutboxEntry{ID: "left", Scopes: []string{authz.GlobalScope}, Operation: "test", CreatedAt: time.Now(),
 			Updates: []store.RelationUpdate{{Delete: true, Relationship: "platform:steward#support@user:x"}}})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := generation(t, c, change.GlobalScope)
+	before := generation(t, c, authz.GlobalScope)
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +202,7 @@ func TestOpenCore_finishesPendingChanges(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if generation(t, c, change.GlobalScope) == before {
+	if generation(t, c, authz.GlobalScope) == before {
 		t.Error("there is no new generation")
 	}
 }

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 
 	"steward/internal/authz"
 	"steward/internal/domain"
@@ -15,6 +17,7 @@ import (
 type authenticator struct {
 	service   *service.Service
 	verifiers *identity.Verifiers
+	timeout   time.Duration // the operation's own begins only after sign-in
 }
 
 // authenticate returns the request's context with the actor in it: nobody without an Authorization header, else whom its
@@ -27,9 +30,11 @@ func (a *authenticator) authenticate(r *http.Request) (context.Context, error) {
 	if !given {
 		return r.Context(), nil
 	}
-	actor, err := a.signIn(r.Context(), text)
+	ctx, cancel := context.WithTimeout(r.Context(), a.timeout)
+	defer cancel()
+	actor, err := a.signIn(ctx, text)
 	if err != nil {
-		if domain.CodeOf(err) == domain.CodeUnavailable {
+		if domain.CodeOf(err) == domain.CodeUnavailable || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
 			return nil, unavailable{err}
 		}
 		return nil, err

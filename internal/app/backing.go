@@ -27,6 +27,7 @@ type backing struct {
 	bumped      func(scopes []string) // told of new generations, where they are kept in memory
 	redis       *rediscache.Cache     // nil: each process keeps its own results alone
 	embedded    bool                  // SpiceDB holds nothing when it starts
+	whose       string                // names the SpiceDB that the database belongs to; "" embedded
 }
 
 // openEmbedded opens the data directory: SQLite, and SpiceDB in memory. Nobody else changes anything in it.
@@ -61,6 +62,9 @@ func (c *core) openServers(ctx context.Context, cfg config.Config) (err error) {
 	if err := c.expectSchema(ctx); err != nil {
 		return err
 	}
+	if err := c.expectSpiceDB(ctx, cfg); err != nil {
+		return err
+	}
 	c.generations = check.NewDatabase(c.db, cfg.SpiceDBTimeout)
 	if cfg.RedisURL == "" {
 		return nil
@@ -88,8 +92,13 @@ const startTimeout = 30 * time.Second
 func (c *core) expectSchema(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	var last error
 	for {
 		state, err := c.spicedb.CompareSchema(ctx)
+		if err != nil && ctx.Err() != nil && last != nil {
+			err = last // which says more than that time is up
+		}
+		last = err
 		if err == nil {
 			return expect(state)
 		}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -40,6 +41,7 @@ type core struct {
 	watcher *change.Watcher // nil where nobody else can change SpiceDB
 	service *service.Service
 	schema  graphql.ExecutableSchema
+	longAgo atomic.Pointer[string] // a fence, see askSpiceDB
 	// mailQueued is called after a change has put mail into the store.
 	mailQueued func()
 }
@@ -104,8 +106,9 @@ func (c *core) takeUp(ctx context.Context) error {
 func (c *core) wire(cfg config.Config, policy *authz.Policy, o coreOptions) {
 	c.checks = check.New(c.readPath(cfg, policy, o.observer))
 	c.engine = authz.New(authz.Options{
-		Policy: policy, Checker: c.checks, Live: c.live(o.observer), Loaders: resolvers.Loaders(c.db, time.Now), Cursors: c.cursors, Finder: finder{c.spicedb},
-		Locate: func(ctx context.Context, ref authz.Ref) (authz.Ref, error) { return c.service.Locate(ctx, ref) },
+		Policy: policy, Checker: c.checks, Live: c.live(o.observer), Loaders: resolvers.Loaders(c.db, time.Now), Cursors: c.cursors, Finder: c.finder(o.observer), Log: o.log,
+		TokenCounts: func(ctx context.Context, actor domain.Actor) error { return c.service.TokenCounts(ctx, actor) },
+		Locate:      func(ctx context.Context, ref authz.Ref) (authz.Ref, error) { return c.service.Locate(ctx, ref) },
 		Repeats: func(ctx context.Context, actor domain.Actor, key string) (bool, error) {
 			return c.service.Repeats(ctx, actor, key)
 		},
@@ -133,8 +136,8 @@ func (c *core) readPath(cfg config.Config, policy *authz.Policy, observer *obser
 	o := check.Options{
 		Backend: c.spicedb, Generations: c.generations, Permissions: permissions,
 		// What a bit stands for follows from the SDL, which may differ between two versions of this program.
-		Schema:      fmt.Sprint(c.spicedb.SchemaHash(), permissions), // fmt sorts the keys of maps
-		MemoryBytes: uint64(cfg.CheckCacheBytes), Timeout: cfg.SpiceDBTimeout, Log: c.log,
+		Schema:      fmt.Sprint(c.whose, c.spicedb.SchemaHash(), permissions), // fmt sorts the keys of maps
+		MemoryBytes: uint64(cfg.CheckCacheBytes), Timeout: cfg.SpiceDBTimeout,
 	}
 	if c.redis != nil {
 		o.Shared = c.redis

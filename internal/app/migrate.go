@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"steward/internal/authz"
 	"steward/internal/authz/spicedb/migrate"
-	"steward/internal/change"
 	"steward/internal/config"
 	"steward/internal/store"
 	"steward/internal/store/postgres"
@@ -19,7 +19,7 @@ import (
 // they keep of answers ends with the old schema.
 func Migrate(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
 	if cfg.DatabaseURL != "" {
-		return migrateServers(ctx, cfg, log)
+		return migrateServers(ctx, cfg, log, false)
 	}
 	dir, err := openDir(cfg.Data)
 	if err != nil {
@@ -33,7 +33,7 @@ func Migrate(ctx context.Context, cfg config.Config, log *slog.Logger) (err erro
 	return sqlite.Migrate(ctx, path)
 }
 
-func migrateServers(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
+func migrateServers(ctx context.Context, cfg config.Config, log *slog.Logger, move bool) (err error) {
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
@@ -52,7 +52,19 @@ func migrateServers(ctx context.Context, cfg config.Config, log *slog.Logger) (e
 		return err
 	}
 	c.simple("SpiceDB", c.spicedb.Close)
-	return c.migrateSchema(ctx)
+	if c.whose, err = c.owner(ctx); err != nil {
+		return err
+	}
+	known := c.whose != "" && !move
+	if known { // else something would be written into a SpiceDB that is not ours
+		if err := c.belongs(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	if err := c.migrateSchema(ctx); err != nil || known {
+		return err
+	}
+	return c.claim(ctx, cfg)
 }
 
 // migrateSchema writes the schema where it is another one, and ends every kept answer: it may be by the old one. It does
@@ -67,8 +79,5 @@ func (c *core) migrateSchema(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.db.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.BumpGenerations(ctx, []string{change.GlobalScope})
-		return err
-	})
+	return c.db.Update(ctx, func(tx *store.Tx) error { return tx.BumpGenerations(ctx, []string{authz.GlobalScope}) })
 }

@@ -132,6 +132,14 @@ func (c *core) live(o *observe.Observer) authz.Live {
 	return o.Live(c.spicedb)
 }
 
+// finder looks up what lists may show.
+func (c *core) finder(o *observe.Observer) authz.Finder {
+	if o == nil {
+		return finder{c.spicedb}
+	}
+	return o.Finder(finder{c.spicedb})
+}
+
 // writer writes the relationships of changes.
 func (c *core) writer(o *observe.Observer) change.Writer {
 	if o == nil {
@@ -149,10 +157,23 @@ func (a *App) readiness() []httpserver.Part {
 	return parts
 }
 
-// askSpiceDB asks what every request asks: a check.
+// askSpiceDB asks what every request asks: a check. It asks at a fence of long ago, since a new one is a write where SpiceDB
+// is a server, and anybody may ask for /readyz.
 func (c *core) askSpiceDB(ctx context.Context) error {
-	_, err := c.spicedb.Check(ctx, authz.Subject{Type: relation.TypeUser, ID: "nobody"}, []authz.Question{
+	token := c.longAgo.Load()
+	if token == nil {
+		fence, err := c.spicedb.Fence(ctx)
+		if err != nil {
+			return err
+		}
+		token = &fence
+		c.longAgo.Store(token)
+	}
+	_, err := c.spicedb.CheckAt(ctx, *token, authz.Subject{Type: relation.TypeUser, ID: "nobody"}, []authz.Question{
 		{Ref: authz.Ref{Type: relation.TypePlatform, ID: relation.PlatformID}, Permission: relation.Staff},
 	})
+	if err != nil {
+		c.longAgo.CompareAndSwap(token, nil) // it may be of before a restore
+	}
 	return err
 }

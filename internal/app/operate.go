@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"steward/internal/authz"
 	"steward/internal/change"
 	"steward/internal/domain"
 	"steward/internal/relation"
@@ -58,7 +59,7 @@ func (c *core) operate(ctx context.Context, cmd Command) (Outcome, error) {
 // reconcile compares what the rows mean with what SpiceDB holds, under the locks of all accounts, so that no change is half
 // done meanwhile. To repair is a change like any other: through the outbox, with a new generation.
 func (c *core) reconcile(ctx context.Context, repair bool) (Outcome, error) {
-	scopes := []string{change.GlobalScope}
+	scopes := []string{authz.GlobalScope}
 	err := c.db.View(ctx, func(tx *store.Tx) error {
 		return tx.EachAccount(ctx, func(a domain.Account) error {
 			scopes = append(scopes, string(a.ID))
@@ -70,7 +71,7 @@ func (c *core) reconcile(ctx context.Context, repair bool) (Outcome, error) {
 	}
 	var missing, surplus []relation.Relationship
 	_, err = c.changes.Do(ctx, change.Request{Actor: service.Operator, Operation: CommandReconcile, Scopes: scopes}, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
-		tx.AuthorisedBy("access to the data directory")
+		tx.AuthorisedBy("access to the data directory or the database")
 		var err error
 		missing, surplus, err = relation.Reconcile(ctx, rowsOf(tx.Tx).Each, c.spicedb.Each)
 		if err == nil && repair && len(missing)+len(surplus) > 0 {
@@ -85,6 +86,11 @@ func (c *core) reconcile(ctx context.Context, repair bool) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	if repair { // rows or relationships may have come from a backup, and old generations with them
+		if err := c.changes.BumpGlobal(ctx); err != nil {
+			return Outcome{}, err
+		}
+	}
 	var out Outcome
 	for _, r := range missing {
 		out.Lines = append(out.Lines, "missing "+r)
@@ -96,10 +102,10 @@ func (c *core) reconcile(ctx context.Context, repair bool) (Outcome, error) {
 	case n == 0:
 		out.Lines = append(out.Lines, "SpiceDB holds exactly what the rows mean.")
 	case repair:
-		out.Lines = append(out.Lines, fmt.Sprintf("%d differences repaired: %d relationships written, %d deleted.", n, len(missing), len(surplus)))
+		out.Lines = append(out.Lines, fmt.Sprintf("Differences repaired: %d: %d relationships written, %d deleted.", n, len(missing), len(surplus)))
 	default:
 		out.Differs = true
-		out.Lines = append(out.Lines, fmt.Sprintf("%d differences; `steward reconcile --repair` makes SpiceDB follow the rows.", n))
+		out.Lines = append(out.Lines, fmt.Sprintf("Differences: %d. `steward reconcile --repair` makes SpiceDB follow the rows.", n))
 	}
 	return out, nil
 }

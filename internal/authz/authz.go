@@ -70,7 +70,8 @@ type Answer struct {
 	At      Vector
 }
 
-// GlobalScope is the scope that every answer depends on: who is staff, and what nobody knows the reach of.
+// GlobalScope is the scope that every answer depends on: users, who is staff, and what nobody knows the reach of. A change
+// that locks it runs alone.
 const GlobalScope = "global"
 
 // Vector is what answers are true of: the generation of each scope that they depend on. A change of rights gives the

@@ -3,6 +3,7 @@ package authz
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"math/bits"
 	"slices"
 	"sync/atomic"
@@ -21,7 +22,9 @@ type Engine struct {
 	repeats Repeats
 	cursors *Cursors
 	finder  Finder
+	counts  func(ctx context.Context, actor domain.Actor) error
 	limits  Limits
+	log     *slog.Logger
 
 	asked     atomic.Int64
 	unplanned atomic.Int64
@@ -47,8 +50,11 @@ type Options struct {
 	Viewed  ViewRecorder
 	Repeats Repeats
 	Cursors *Cursors // nil: readable by this engine alone
-	Finder  Finder   // nil: lists are filled by asking about each candidate
-	Limits  Limits
+	// TokenCounts returns an error once the actor's API token does not count any more. Each wave of a token asks; nil: none do.
+	TokenCounts func(ctx context.Context, actor domain.Actor) error
+	Finder      Finder // nil: lists are filled by asking about each candidate
+	Limits      Limits
+	Log         *slog.Logger // nil: slog.Default()
 }
 
 // Limits bound the work that a list takes. What is zero is as DefaultLimits has it.
@@ -60,7 +66,7 @@ type Limits struct {
 // DefaultLimits are those of the API. docs/lists.md has the measurements behind them.
 var DefaultLimits = Limits{Candidates: 10_000, LookupAbove: 500}
 
-// New returns the engine over its parts. All but the last three are required.
+// New returns the engine over its parts. Those up to Repeats are required.
 func New(o Options) *Engine {
 	if o.Cursors == nil {
 		o.Cursors = NewCursors(NewCursorKey())
@@ -69,7 +75,7 @@ func New(o Options) *Engine {
 	o.Limits.LookupAbove = cmp.Or(o.Limits.LookupAbove, DefaultLimits.LookupAbove)
 	return &Engine{
 		policy: o.Policy, checker: o.Checker, live: o.Live, loaders: o.Loaders, locate: o.Locate, viewed: o.Viewed, repeats: o.Repeats,
-		cursors: o.Cursors, finder: o.Finder, limits: o.Limits,
+		cursors: o.Cursors, finder: o.Finder, counts: o.TokenCounts, limits: o.Limits, log: cmp.Or(o.Log, slog.Default()),
 	}
 }
 
@@ -112,6 +118,11 @@ func (e *Engine) Can(ctx context.Context, actor domain.Actor, qs ...Question) ([
 func (e *Engine) look(ctx context.Context, actor domain.Actor, asks []Ask) (Answer, error) {
 	if actor.Anonymous() {
 		return Answer{Allowed: make([]uint64, len(asks))}, nil
+	}
+	if actor.TokenID != "" && e.counts != nil {
+		if err := e.counts(ctx, actor); err != nil {
+			return Answer{}, err
+		}
 	}
 	narrowed := asks
 	if !actor.Scope.Full() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -146,7 +145,7 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	}
 	if viewed := req.takeViewed(); len(viewed) > 0 {
 		if err := x.viewed(ctx, ActorFrom(ctx), clip(graphql.GetOperationContext(ctx).Operation.Name), viewed); err != nil {
-			slog.ErrorContext(ctx, "answer withheld: staff view not recorded", "error", err)
+			x.log.ErrorContext(ctx, "answer withheld: staff view not recorded", "error", err)
 			withheld := domain.Unavailable("audit log", err)
 			return &graphql.Response{Errors: gqlerror.List{{
 				Message: withheld.Message, Extensions: map[string]any{"code": string(withheld.Code)},

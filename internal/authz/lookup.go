@@ -2,7 +2,6 @@ package authz
 
 import (
 	"context"
-	"log/slog"
 	"math/bits"
 )
 
@@ -23,10 +22,10 @@ type lookup struct {
 	ids           []string // nil: all candidates are asked about
 }
 
-// nothingLeft looks up, once, the ids of what the caller sees, when the waves so far let expect that it takes many more
+// lookUp finds out, once, the ids of what the caller sees, when the waves so far let expect that it takes many more
 // candidates to fill the pages. From then on only rows with these ids are candidates. They are asked about as all others
-// are: what was looked up is a proposal. It reports true when the caller sees nothing.
-func (b *pages[T]) nothingLeft(ctx context.Context, open []int) bool {
+// are: what was looked up is a proposal. Where the caller sees nothing, it ends the pages of all parents and says so.
+func (b *pages[T]) lookUp(ctx context.Context, open []int) (ended bool) {
 	l, e, actor := &b.lookup, b.engine, ActorFrom(ctx)
 	t := e.policy.types[b.Lookup]
 	if l.tried || e.finder == nil || t == nil || actor.Anonymous() || b.expected(open) < e.limits.LookupAbove {
@@ -36,7 +35,7 @@ func (b *pages[T]) nothingLeft(ctx context.Context, open []int) bool {
 	permission := e.policy.perms[t.def][bits.TrailingZeros64(t.view)]
 	ids, complete, err := e.finder.Find(ctx, SubjectOf(actor.Person), t.def, permission, maxFound)
 	if err != nil { // the list stays right without it, and slower
-		slog.WarnContext(ctx, "lookup failed, the list goes on by waves", "type", t.def, "permission", permission, "error", err)
+		e.log.WarnContext(ctx, "lookup failed, the list goes on by waves", "type", t.def, "permission", permission, "error", err)
 		return false
 	}
 	if !complete {

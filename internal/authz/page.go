@@ -172,7 +172,7 @@ func (b *pages[T]) sortOut() (open []int) {
 
 // refill fetches the next wave of candidates for these parents.
 func (b *pages[T]) refill(ctx context.Context, open []int) (wave []Object, err error) {
-	if len(open) == 0 || b.nothingLeft(ctx, open) {
+	if len(open) == 0 || b.lookUp(ctx, open) {
 		return nil, nil
 	}
 	limit := min((b.size+1)<<(2*b.step), b.engine.limits.Candidates-b.looked)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"steward/internal/authz"
 	"steward/internal/domain"
 	"steward/internal/failpoint"
 	"steward/internal/relation"
@@ -15,7 +16,8 @@ import (
 // errWider ends a transaction that holds too few locks.
 var errWider = errors.New("more scopes are needed")
 
-// locked runs fn in a transaction that holds the scopes and in which nothing is pending for them any more.
+// locked runs fn in a transaction that holds the scopes and in which nothing is pending for them any more. fn is nil where
+// that is all.
 //
 // Entries are applied by whoever holds all of their scopes, and in their order wherever they share one: else a slow
 // writer could bring a relationship back that a later entry has deleted. So when an entry touches other scopes too, the
@@ -39,8 +41,11 @@ func (e *Engine) try(ctx context.Context, scopes []string, fn func(context.Conte
 	defer unlock()
 	var bumped []string
 	err = e.DB.Update(ctx, func(tx *store.Tx) error {
-		// Who may do what also hangs on what is global, such as who is staff: it must not change meanwhile.
-		if err := tx.LockScopes(ctx, scopes, GlobalScope); err != nil {
+		var shared []string
+		if fn != nil { // who may do what also hangs on what is global, such as who is staff: it must not change meanwhile
+			shared = append(shared, authz.GlobalScope)
+		}
+		if err := tx.LockScopes(ctx, scopes, shared...); err != nil {
 			return err
 		}
 		pending, err := tx.PendingChanges(ctx)
@@ -56,7 +61,7 @@ func (e *Engine) try(ctx context.Context, scopes []string, fn func(context.Conte
 		// Before the commit, so that whoever finds the entries marked finds the generations in memory new. And after a
 		// failure too, which may only be that the outcome is unknown: a new generation costs nothing but time.
 		e.Bumped(bumped)
-		if err != nil {
+		if err != nil || fn == nil {
 			return err
 		}
 		return fn(ctx, tx)
@@ -78,7 +83,8 @@ func closure(pending []store.PendingChange, scopes []string) (due []domain.Chang
 		size = len(in)
 		due = due[:0]
 		for _, p := range pending {
-			if !slices.ContainsFunc(p.Scopes, func(s string) bool { return in[s] }) {
+			// Who locks what is global runs alone, so nothing at all may be half done.
+			if !in[authz.GlobalScope] && !slices.ContainsFunc(p.Scopes, func(s string) bool { return in[s] }) {
 				continue
 			}
 			due = append(due, p.ID)
@@ -112,8 +118,8 @@ func (e *Engine) apply(ctx context.Context, tx *store.Tx, due []domain.ChangeID)
 		}
 		failpoint.Reach("before_apply")
 		bumped = append(bumped, entry.Scopes...) // before the write: one that failed may have taken place
-		if err := e.Writer.Write(ctx, string(id), updates); err != nil {
-			return bumped, domain.Unavailable("authorization service", err)
+		if err := e.write(ctx, tx, id, updates); err != nil {
+			return bumped, err
 		}
 	}
 	failpoint.Reach("after_apply")
@@ -123,8 +129,34 @@ func (e *Engine) apply(ctx context.Context, tx *store.Tx, due []domain.ChangeID)
 	return bumped, nil
 }
 
+// atOnce is how many relationships are written at a time, and tries how often that is tried: a large change must not begin
+// again because one of its calls took too long.
+const (
+	atOnce = 1000
+	tries  = 3
+)
+
+func (e *Engine) write(ctx context.Context, tx *store.Tx, id domain.ChangeID, updates []relation.Update) error {
+	for some := range slices.Chunk(updates, atOnce) {
+		var err error
+		for range tries {
+			var away interface{ Unavailable() bool }
+			if err = e.Writer.Write(ctx, string(id), some); ctx.Err() != nil || !errors.As(err, &away) || !away.Unavailable() {
+				break
+			}
+		}
+		if err != nil {
+			return domain.Unavailable("authorization service", err)
+		}
+		if err := tx.StayAlive(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (e *Engine) bump(ctx context.Context, tx *store.Tx, scopes []string, applied []domain.ChangeID) error {
-	if _, err := tx.BumpGenerations(ctx, scopes); err != nil {
+	if err := tx.BumpGenerations(ctx, scopes); err != nil {
 		return err
 	}
 	return tx.MarkApplied(ctx, applied, e.Now())
@@ -182,10 +214,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 
 // BumpGlobal gives the global scope a new generation, on which every answer depends: for changes whose reach is unknown.
 func (e *Engine) BumpGlobal(ctx context.Context) error {
-	err := e.DB.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.BumpGenerations(ctx, []string{GlobalScope})
-		return err
-	})
-	e.Bumped([]string{GlobalScope})
+	err := e.DB.Update(ctx, func(tx *store.Tx) error { return tx.BumpGenerations(ctx, []string{authz.GlobalScope}) })
+	e.Bumped([]string{authz.GlobalScope})
 	return err
 }

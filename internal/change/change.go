@@ -28,9 +28,6 @@ import (
 	"steward/internal/store"
 )
 
-// GlobalScope is the scope that every answer depends on. A change that locks it runs alone.
-const GlobalScope = authz.GlobalScope
-
 // Writer applies updates of relationships. Repeating a write is harmless.
 type Writer interface {
 	// Write carries out the updates of the outbox entry by.
@@ -82,7 +79,7 @@ func New(o Options) *Engine {
 type Request struct {
 	Actor     domain.Actor
 	Operation string   // as in the law, for example "grant_permission"
-	Scopes    []string // the accounts that it touches, authz.ScopeOf whom it belongs to where that is a person, GlobalScope for the platform
+	Scopes    []string // the accounts that it touches, authz.ScopeOf whom it belongs to where that is a person, authz.GlobalScope for the platform
 	// IdempotencyKey, when given, makes a repetition answer what the first call answered. Input is what must then be equal.
 	IdempotencyKey string
 	Input          any
@@ -152,7 +149,7 @@ const nowhere = "nowhere"
 // commit is the first half of a change.
 func (e *Engine) commit(ctx context.Context, req Request, fn func(context.Context, *Tx) (Result, error)) (res Result, entry store.OutboxEntry, err error) {
 	if req.Scopes = sorted(req.Scopes); len(req.Scopes) == 0 {
-		req.Scopes = []string{GlobalScope}
+		return res, entry, errors.New("operation " + req.Operation + " names no scope")
 	}
 	if req.Scopes[0] == "" {
 		req.Scopes[0] = nowhere
@@ -185,10 +182,16 @@ func (e *Engine) await(ctx context.Context, id domain.ChangeID) error {
 func (e *Engine) settleScopes(ctx context.Context, scopes []string, updates int) error {
 	// Without a part for each update a large import would never be applied in one go.
 	timeout := e.ApplyTimeout + time.Duration(updates)*time.Millisecond
+	if end, ok := ctx.Deadline(); ok { // the answer has to leave in time, with the change's id
+		timeout = min(timeout, max(time.Until(end)-leaveIn, leaveIn))
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	return e.locked(ctx, scopes, func(context.Context, *store.Tx) error { return nil })
+	return e.locked(ctx, scopes, nil)
 }
+
+// leaveIn is what is left of a caller's time for an answer.
+const leaveIn = 500 * time.Millisecond
 
 // Nudge tells Run that something is pending.
 func (e *Engine) Nudge() {

@@ -127,22 +127,22 @@ func view(t testing.TB, p *parts.Parts, fn func(tx *store.Tx) error) {
 }
 
 // pending returns the changes that are not effective yet.
-func pending(t testing.TB, p *parts.Parts) (entries []store.OutboxEntry) {
+func pending(t testing.TB, p *parts.Parts) (changes []store.PendingChange) {
 	t.Helper()
 	view(t, p, func(tx *store.Tx) (err error) {
-		entries, err = tx.PendingOutbox(t.Context(), "", 100)
+		changes, err = tx.PendingChanges(t.Context())
 		return err
 	})
-	return entries
+	return changes
 }
 
-func generations(t testing.TB, p *parts.Parts, scopes ...string) (gens map[string]string) {
+func generations(t testing.TB, p *parts.Parts, scopes ...string) map[string]string {
 	t.Helper()
-	view(t, p, func(tx *store.Tx) (err error) {
-		gens, err = tx.Generations(t.Context(), scopes)
-		return err
-	})
-	return gens
+	_, of, err := p.DB.Generations(t.Context(), scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return of
 }
 
 var errDown = errors.New("SpiceDB does not answer")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"steward/internal/authz"
 	"steward/internal/change"
 	"steward/internal/domain"
 	"steward/internal/relation"
@@ -239,7 +240,7 @@ func TestDo_Generations(t *testing.T) { parts.Each(t, testDoGenerations) }
 
 func testDoGenerations(t *testing.T, p *parts.Parts) {
 	a, b, other := p.Account(manager), p.Account(), p.Account()
-	scopes := []string{string(a[0].AccountID), string(b[0].AccountID), change.GlobalScope, string(other[0].AccountID)}
+	scopes := []string{string(a[0].AccountID), string(b[0].AccountID), authz.GlobalScope, string(other[0].AccountID)}
 	for _, x := range [][]parts.Place{a, other} {
 		e := permissions(x[0].Actor, x[len(x)-1], billing)
 		if len(x) == 1 {
@@ -254,7 +255,7 @@ func testDoGenerations(t *testing.T, p *parts.Parts) {
 		return nil
 	})
 	e := permissions(a[0].Actor, a[1], billingToGive)
-	e.scope = []string{string(b[0].AccountID), change.GlobalScope}
+	e.scope = []string{string(b[0].AccountID), authz.GlobalScope}
 	e.must(t, p)
 	is := generations(t, p, scopes...)
 	for i, scope := range scopes {

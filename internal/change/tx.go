@@ -218,7 +218,7 @@ func (tx *Tx) settle(ctx context.Context) error {
 // within refuses a change beyond the scopes that it has locked and will bump: kept answers would outlive it. The global
 // scope covers everything, since every answer depends on it.
 func (tx *Tx) within(diff []relation.Update) error {
-	if slices.Contains(tx.req.Scopes, GlobalScope) {
+	if slices.Contains(tx.req.Scopes, authz.GlobalScope) {
 		return nil
 	}
 	var scopes []string
@@ -235,7 +235,7 @@ func (tx *Tx) within(diff []relation.Update) error {
 			scopes = append(scopes, authz.ScopeOf(holder))
 		}
 		if relation.OfPlatform(u.Relationship) {
-			scopes = append(scopes, GlobalScope)
+			scopes = append(scopes, authz.GlobalScope)
 		}
 	}
 	for _, scope := range scopes {

@@ -41,7 +41,7 @@ type Watcher struct {
 	feed   Feed
 	id     string
 	leads  atomic.Bool
-	behind atomic.Int64 // unix milliseconds of the last event or renewal
+	heard  atomic.Int64 // unix milliseconds of the last event, 0 before the first
 }
 
 // NewWatcher returns a watcher over an engine and the feed of its SpiceDB.
@@ -61,7 +61,7 @@ func (w *Watcher) Leads() bool { return w.leads.Load() }
 
 // LastEvent returns when something was last heard from the feed; the zero time when nothing was.
 func (w *Watcher) LastEvent() time.Time {
-	if ms := w.behind.Load(); ms > 0 {
+	if ms := w.heard.Load(); ms > 0 {
 		return time.UnixMilli(ms)
 	}
 	return time.Time{}
@@ -140,7 +140,7 @@ func (w *Watcher) follow(ctx context.Context) error {
 	}
 	var saved time.Time
 	err = w.feed.Watch(ctx, cursor, func(e Event) error {
-		w.behind.Store(w.engine.Now().UnixMilli())
+		w.heard.Store(w.engine.Now().UnixMilli())
 		foreign, err := w.foreign(ctx, e)
 		if err != nil {
 			return err

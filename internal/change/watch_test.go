@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"steward/internal/authz"
 	"steward/internal/authz/spicedb"
 	"steward/internal/change"
 	"steward/internal/domain"
@@ -52,7 +53,7 @@ func TestWatcher_Run(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); w.Run(ctx) }()
 	defer func() { stop(); wait(t, ended, "Run") }()
-	next("the watch begins", change.GlobalScope)
+	next("the watch begins", authz.GlobalScope)
 	if !w.Leads() {
 		t.Error("the only process does not lead")
 	}
@@ -72,14 +73,14 @@ func TestWatcher_Run(t *testing.T) {
 		if err := p.SpiceDB.Write(ctx, by, []relation.Update{{Delete: true, Relationship: byHand}, {Relationship: byHand}}); err != nil {
 			t.Fatal(err)
 		}
-		next(what, change.GlobalScope)
+		next(what, authz.GlobalScope)
 		if !looks(t, p, a[1], a[2]) {
 			t.Errorf("%s is not seen", what)
 		}
 		if err := p.SpiceDB.Write(ctx, by, []relation.Update{{Delete: true, Relationship: byHand}}); err != nil {
 			t.Fatal(err)
 		}
-		next(what+", taken back", change.GlobalScope)
+		next(what+", taken back", authz.GlobalScope)
 	}
 	if w.LastEvent().IsZero() || len(bumped) > 0 {
 		t.Errorf("the last event came at %v, and %d more bumps", w.LastEvent(), len(bumped))

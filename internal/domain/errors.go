@@ -41,6 +41,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Pending reports that a change was written and is still on its way.
+func (e *Error) Pending() bool { return e.Code == CodeAuthzPending }
+
 // CodeOf returns the code of the first *Error in err's chain, INTERNAL for any other error, and "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {

@@ -1,8 +1,10 @@
 package httpserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -32,6 +34,7 @@ type endpoint struct {
 	authenticate func(*http.Request) (context.Context, error)
 	caller       func(context.Context) string
 	callers      *callers
+	maxBody      int64
 	log          *slog.Logger
 }
 
@@ -62,6 +65,7 @@ func newEndpoint(cfg Config, deps Deps) (*endpoint, error) {
 			&getTransport{cfg: cfg},
 		},
 		authenticate: deps.Authenticate,
+		maxBody:      cfg.MaxBodyBytes,
 		caller:       deps.Caller,
 		callers:      &callers{most: cfg.MaxConcurrent, running: map[string]int{}},
 		log:          deps.Log,
@@ -73,6 +77,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if transport == nil {
 		e.refuseTransport(w, r)
 		return
+	}
+	if _, ok := transport.(*postTransport); ok && r.ContentLength <= e.maxBody { // a longer one is refused unread
+		buffer(r, e.maxBody) // else a slow body could be sent by a token that is revoked meanwhile
 	}
 	ctx, err := e.authenticate(r)
 	if err != nil {
@@ -96,6 +103,16 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	transport.Do(w, r.WithContext(graphql.StartOperationTrace(ctx)), e.exec)
+}
+
+// buffer reads the body, as far as it may be long. What is wrong with it is found when it is read again.
+func buffer(r *http.Request, most int64) {
+	var read bytes.Buffer
+	_, _ = read.ReadFrom(io.LimitReader(r.Body, most+1))
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(&read, r.Body), r.Body}
 }
 
 func (e *endpoint) transportFor(r *http.Request) graphql.Transport {

@@ -47,7 +47,7 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		return nil
 	}
 	late, isLate := errors.AsType[*deadlineError](context.Cause(ctx))
-	if ctx.Err() != nil && isContextError(err) {
+	if ctx.Err() != nil && isContextError(err) && !isPending(err) {
 		if isLate {
 			return finish(ctx, err, codeUnavailable, late.Error(), late)
 		}
@@ -78,6 +78,13 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	p.log.ErrorContext(ctx, "error masked", "path", out.Path.String(), "error", err)
 	return finish(ctx, out, codeInternal, internalMessage, nil)
+}
+
+// isPending reports whether an error says that something was written and is still on its way: that must not be told as if
+// it had been stopped.
+func isPending(err error) bool {
+	var p interface{ Pending() bool }
+	return errors.As(err, &p) && p.Pending()
 }
 
 // recovered logs what a resolver panicked with. gqlgen presents the error that it returns.

@@ -26,7 +26,10 @@ func replicas(t *testing.T, run func(t *testing.T, open func() *store.DB)) {
 		},
 		"postgres": func(t *testing.T) func() (*store.DB, error) {
 			url := servers.Postgres(t).URL
-			return func() (*store.DB, error) { return postgres.Open(t.Context(), url, postgres.MigrateFirst()) }
+			if err := postgres.Migrate(t.Context(), url); err != nil {
+				t.Fatal(err)
+			}
+			return func() (*store.DB, error) { return postgres.Open(t.Context(), url) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

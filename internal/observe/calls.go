@@ -24,6 +24,22 @@ func (l live) Check(ctx context.Context, sub authz.Subject, qs []authz.Question)
 	return allowed, err
 }
 
+// Finder observes the lookups of sparse lists.
+func (w *Observer) Finder(next authz.Finder) authz.Finder { return finder{next, w} }
+
+type finder struct {
+	next     authz.Finder
+	observer *Observer
+}
+
+func (f finder) Find(ctx context.Context, sub authz.Subject, typ, permission string, limit int) (ids []string, complete bool, err error) {
+	err = f.observer.during(ctx, callLookup, 0, func(ctx context.Context) (err error) {
+		ids, complete, err = f.next.Find(ctx, sub, typ, permission, limit)
+		return err
+	})
+	return ids, complete, err
+}
+
 // Writer observes the writes of relationships.
 func (w *Observer) Writer(next change.Writer) change.Writer { return writer{next, w} }
 

@@ -70,10 +70,11 @@ const (
 	callCheck
 	callLive
 	callWrite
+	callLookup
 	callCount
 )
 
-var callNames = [callCount]string{"generations", "redis", "fence", "check", "check_live", "write"}
+var callNames = [callCount]string{"generations", "redis", "fence", "check", "check_live", "write", "lookup"}
 
 var callOf = [...]call{check.StepGenerations: callGenerations, check.StepShared: callRedis, check.StepFence: callFence, check.StepBackend: callCheck}
 

@@ -207,3 +207,16 @@ func (s *Service) touchToken(ctx context.Context, id domain.APITokenID) {
 		s.Log.WarnContext(ctx, "last use of an API token not noted", "error", err)
 	}
 }
+
+// TokenCounts returns UNAUTHENTICATED once the token that the actor came with was revoked or has expired.
+func (s *Service) TokenCounts(ctx context.Context, actor domain.Actor) error {
+	var t domain.APIToken
+	err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
+		t, err = tx.APIToken(ctx, actor.TokenID)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && !t.Usable(s.Now()) {
+		return domain.Unauthenticated()
+	}
+	return err
+}

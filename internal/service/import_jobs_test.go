@@ -31,6 +31,9 @@ type replicas struct {
 
 func newReplicas(t *testing.T) *replicas {
 	r := &replicas{t, parts.Open(t), servers.Postgres(t).URL}
+	if err := postgres.Migrate(t.Context(), r.url); err != nil {
+		t.Fatal(err)
+	}
 	alone := r.p.DB
 	t.Cleanup(func() { alone.Close() })
 	r.p.DB, r.p.Service, _ = r.start(slog.DiscardHandler, r.p.Writer) // closed with the parts
@@ -40,7 +43,7 @@ func newReplicas(t *testing.T) *replicas {
 // start starts one more replica, whose relationships go through the writer.
 func (r *replicas) start(log slog.Handler, writer change.Writer) (db *store.DB, s *service.Service, closeDB func() error) {
 	r.Helper()
-	db, err := postgres.Open(r.Context(), r.url, postgres.MigrateFirst())
+	db, err := postgres.Open(r.Context(), r.url)
 	if err != nil {
 		r.Fatal(err)
 	}

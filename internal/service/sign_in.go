@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"steward/internal/authz"
 	"steward/internal/change"
 	"steward/internal/domain"
 	"steward/internal/relation"
@@ -55,13 +56,13 @@ func (s *Service) personActor(ctx context.Context, tx *store.Tx, p domain.Person
 	return domain.Actor{Person: p, Name: name, Email: u.Email, EmailVerified: u.EmailVerified, Staff: roles}, err
 }
 
-// Operator is who runs a command on the data directory. The audit log names them; no request over the network can be one.
+// Operator is who runs a command on the data directory or the database. The audit log names them; no request over the network can be one.
 var Operator = domain.Actor{Person: domain.Person{Kind: "operator", ID: "local"}, Name: "operator of this installation"}
 
-// byOperator carries out a change that access to the data directory authorises.
+// byOperator carries out a change that access to the data directory or the database authorises.
 func (s *Service) byOperator(ctx context.Context, operation string, scopes []string, fn func(context.Context, *change.Tx) error) error {
 	_, err := s.do(ctx, change.Request{Actor: Operator, Operation: operation, Scopes: scopes}, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
-		tx.AuthorisedBy("access to the data directory")
+		tx.AuthorisedBy("access to the data directory or the database")
 		return change.Result{}, fn(ctx, tx)
 	})
 	return err
@@ -77,7 +78,7 @@ func (s *Service) SetStaff(ctx context.Context, login store.Login, role domain.S
 		return domain.User{}, err
 	}
 	operation := map[bool]string{true: "grant_staff_role", false: "revoke_staff_role"}[on]
-	return u, s.byOperator(ctx, operation, []string{change.GlobalScope}, func(ctx context.Context, tx *change.Tx) error {
+	return u, s.byOperator(ctx, operation, []string{authz.GlobalScope}, func(ctx context.Context, tx *change.Tx) error {
 		entry := domain.AuditEntry{TargetKind: "user", TargetID: string(u.ID), TargetName: u.Email}
 		if on {
 			entry.After = map[string]string{"staffRole": string(role)}
@@ -106,7 +107,7 @@ func (s *Service) SetUserDisabled(ctx context.Context, id domain.UserID, off boo
 	if err != nil {
 		return err
 	}
-	scopes := []string{change.GlobalScope}
+	scopes := []string{authz.GlobalScope}
 	for _, c := range contacts {
 		scopes = append(scopes, string(c.AccountID))
 	}

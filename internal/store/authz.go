@@ -33,36 +33,22 @@ func (tx *Tx) LockScopes(ctx context.Context, exclusive []string, shared ...stri
 	return tx.fail("lock scopes", tx.engine.LockScopes(ctx, tx.idb, mine, others))
 }
 
-// Generation returns the generation of a scope, "" when it was never bumped.
-func (tx *Tx) Generation(ctx context.Context, scope string) (string, error) {
-	gens, err := tx.Generations(ctx, []string{scope})
-	return gens[scope], err
-}
-
-// Generations returns the generations of those of the scopes that were bumped before.
-func (tx *Tx) Generations(ctx context.Context, scopes []string) (map[string]string, error) {
-	rows, err := selectIn[generationRow](ctx, tx, "scope", scopes)
-	return mapOf(rows, func(r generationRow) (string, string) { return r.Scope, r.Generation }), tx.fail("generations", err)
-}
-
-// BumpGenerations gives each scope a new random generation (128 bits, in hex) and returns them.
-func (tx *Tx) BumpGenerations(ctx context.Context, scopes []string) (map[string]string, error) {
+// BumpGenerations gives each scope a new random generation: 128 bits, in hex.
+func (tx *Tx) BumpGenerations(ctx context.Context, scopes []string) error {
 	sorted := distinct(scopes)
 	slices.Sort(sorted)
-	bumped := make(map[string]string, len(sorted))
 	for batch := range slices.Chunk(sorted, batchSize) {
 		rows := make([]generationRow, len(batch))
 		for i, scope := range batch {
 			var b [16]byte
 			_, _ = rand.Read(b[:]) // never fails: the runtime ends the process rather than return weak randomness
 			rows[i] = generationRow{Scope: scope, Generation: hex.EncodeToString(b[:])}
-			bumped[scope] = rows[i].Generation
 		}
 		if _, err := tx.idb.NewInsert().Model(&rows).On("CONFLICT (scope) DO UPDATE").Set("generation = EXCLUDED.generation").Exec(ctx); err != nil {
-			return nil, tx.fail("bump generations", err)
+			return tx.fail("bump generations", err)
 		}
 	}
-	return bumped, nil
+	return nil
 }
 
 // RelationUpdate is one relationship to write or to delete.
@@ -117,17 +103,6 @@ func notNil[T any](list []T) []T {
 		return []T{}
 	}
 	return list
-}
-
-// PendingOutbox returns changes that are not applied yet, oldest first: those that bump the scope, or all for "".
-func (tx *Tx) PendingOutbox(ctx context.Context, scope string, limit int) ([]OutboxEntry, error) {
-	var rows []outboxRow
-	q := tx.idb.NewSelect().Model(&rows).Where("applied_at IS NULL").OrderExpr("seq").Limit(int64(limit))
-	if scope != "" {
-		q = q.Where(tx.engine.HasMember("account_scopes"), scope)
-	}
-	err := q.Scan(ctx)
-	return domainOf(rows, outboxRow.domain), tx.fail("pending outbox", err)
 }
 
 // MarkApplied records that the changes were applied. One that was applied before keeps its time.

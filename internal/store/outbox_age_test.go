@@ -20,7 +20,11 @@ func TestDB_OutboxAge(t *testing.T) {
 			return sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "steward.db"), sqlite.MigrateFirst())
 		},
 		"postgres": func(t *testing.T) (*store.DB, error) {
-			return postgres.Open(t.Context(), servers.Postgres(t).URL, postgres.MigrateFirst())
+			url := servers.Postgres(t).URL
+			if err := postgres.Migrate(t.Context(), url); err != nil {
+				return nil, err
+			}
+			return postgres.Open(t.Context(), url)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,8 +29,6 @@ type Engine interface {
 	Translate(err error) error
 	// Contains returns a condition with one placeholder that holds if the text column contains the argument.
 	Contains(column string) string
-	// HasMember returns a condition with one placeholder that holds if the JSON list in column has the argument.
-	HasMember(column string) string
 	// Shared is DB.Shared.
 	Shared() bool
 	// Stale reports whether a transaction did not begin because its connection was found dead, so that another one may do.
@@ -88,6 +86,12 @@ type Tx struct {
 	idb    bun.IDB
 	engine Engine
 	failed error // the first statement that the database has refused
+}
+
+// StayAlive keeps the database from taking a transaction for abandoned that waits for something else.
+func (tx *Tx) StayAlive(ctx context.Context) error {
+	var one int
+	return tx.fail("stay alive", tx.idb.NewSelect().ColumnExpr("1").Scan(ctx, &one))
 }
 
 // View runs fn on one unchanging snapshot of the rows. Writes fail.

@@ -39,7 +39,7 @@ func (b *backend) fence(ctx context.Context, at authz.Vector) (string, error) {
 		return token, nil
 	}
 	ctx, begin := b.probe.begin(ctx, StepFence)
-	token, err := b.fences.after(ctx, at)
+	token, err := b.fences.turns.do(ctx, at)
 	b.probe.end(ctx, StepFence, begin, Outcome{Err: err})
 	return token, err
 }

@@ -20,15 +20,11 @@ package check
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"steward/internal/authz"
 )
-
-// GlobalScope is the scope that every answer depends on: users, the platform, what belongs to no account.
-const GlobalScope = authz.GlobalScope
 
 // Key names the answers of one subject under one vector of generations.
 type Key [16]byte
@@ -76,7 +72,6 @@ type Options struct {
 	// Timeout bounds each call of the backend and each read of generations.
 	Timeout  time.Duration
 	Observer Observer // nil: nobody watches
-	Log      *slog.Logger
 }
 
 // Path is the read path, from the first layer to the last. It is an authz.Checker.
@@ -95,7 +90,7 @@ type layer interface {
 // New puts the layers together.
 func New(o Options) *Path {
 	count, probe := &counters{}, probe{o.Observer}
-	last := &backend{spicedb: o.Backend, fences: newFences(o.Backend, count), permissions: o.Permissions, timeout: o.Timeout, count: count, probe: probe}
+	last := &backend{spicedb: o.Backend, fences: newFences(o.Backend, o.Timeout, count), permissions: o.Permissions, timeout: o.Timeout, count: count, probe: probe}
 	var next layer = newFlight(last, count)
 	if o.Shared != nil {
 		next = &shared{next: next, store: o.Shared, count: count, probe: probe}

@@ -22,12 +22,10 @@ type fences struct {
 // maxCovered bounds the scopes that are remembered; beyond it a fence is taken anew.
 const maxCovered = 100_000
 
-// fenceTimeout bounds one fence, whoever waits for it.
-const fenceTimeout = 5 * time.Second
-
-func newFences(b Backend, count *counters) *fences {
+// newFences returns fences of a backend. The timeout bounds one fence, whoever waits for it.
+func newFences(b Backend, timeout time.Duration, count *counters) *fences {
 	f := &fences{covers: map[string]string{}}
-	f.turns.timeout = fenceTimeout
+	f.turns.timeout = timeout
 	f.turns.run = func(ctx context.Context, asked []authz.Vector) (string, error) {
 		count.fences.Add(1)
 		token, err := b.Fence(ctx)
@@ -39,14 +37,7 @@ func newFences(b Backend, count *counters) *fences {
 	return f
 }
 
-// after returns a token that covers the vector.
-func (f *fences) after(ctx context.Context, at authz.Vector) (string, error) {
-	if token, ok := f.known(at); ok {
-		return token, nil
-	}
-	return f.turns.do(ctx, at)
-}
-
+// known returns the token that is there, if it covers the vector.
 func (f *fences) known(at authz.Vector) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

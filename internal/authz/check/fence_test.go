@@ -1,7 +1,9 @@
 package check_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"steward/internal/authz"
 	"steward/internal/authz/check"
@@ -33,9 +35,9 @@ func TestPath_Fences(t *testing.T) {
 		{"the other one", "x", []string{"A", "2", "B", "2"}, both[1:], true},
 		{"a reader that was slow", "x", []string{"A", "1", "B", "2"}, both[:1], true},
 		{"and one that was not", "x", []string{"A", "2", "B", "2"}, both[:1], true},
-		{"the global scope", "x", []string{"A", "2", "B", "2", check.GlobalScope, "1"}, both[:1], true},
-		{"another incarnation, with equal generations", "y", []string{"A", "2", "B", "2", check.GlobalScope, "1"}, both[:1], true},
-		{"and the first one again", "x", []string{"A", "2", "B", "2", check.GlobalScope, "1"}, both[:1], true},
+		{"the global scope", "x", []string{"A", "2", "B", "2", authz.GlobalScope, "1"}, both[:1], true},
+		{"another incarnation, with equal generations", "y", []string{"A", "2", "B", "2", authz.GlobalScope, "1"}, both[:1], true},
+		{"and the first one again", "x", []string{"A", "2", "B", "2", authz.GlobalScope, "1"}, both[:1], true},
 	} {
 		v.set(s.incarnation, s.generations...)
 		before := b.fences.Load()
@@ -43,6 +45,22 @@ func TestPath_Fences(t *testing.T) {
 		if anew := b.fences.Load() > before; anew != s.anew {
 			t.Errorf("%s: a new fence: %v, want %v", s.name, anew, s.anew)
 		}
+	}
+}
+
+// A fence has as long as the settings give to a call of SpiceDB.
+func TestPath_FenceTimeout(t *testing.T) {
+	t.Parallel()
+	var left time.Duration
+	o, _ := options(&scripted{fence: func(ctx context.Context) (string, error) {
+		deadline, _ := ctx.Deadline()
+		left = time.Until(deadline)
+		return "fence", nil
+	}})
+	o.Timeout = time.Hour
+	answer(t, check.New(o), ada, contact("A", "a", 1))
+	if left < 59*time.Minute || left > time.Hour {
+		t.Errorf("a fence has %v, want an hour", left)
 	}
 }
 

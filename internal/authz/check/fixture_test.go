@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -114,7 +113,6 @@ func options(b check.Backend) (check.Options, *check.Local) {
 	local := check.NewLocal()
 	return check.Options{
 		Backend: b, Generations: local, Permissions: permissions(), Schema: "schema", MemoryBytes: 1 << 20, Timeout: 10 * time.Second,
-		Log: slog.New(slog.DiscardHandler),
 	}, local
 }
 

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -107,6 +108,9 @@ func (f *flight) await(ctx context.Context, w *wave, others []joined) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		if away(j.call.err) && !j.call.left {
+			return j.call.err // to ask again would only make this wave's caller wait twice
+		}
 		it := &w.items[j.item]
 		if j.call.err == nil {
 			answer := &j.call.wave.items[j.call.at[it.place()]]
@@ -130,6 +134,12 @@ func (f *flight) await(ctx context.Context, w *wave, others []joined) error {
 	}
 	w.merge(again, failed)
 	return nil
+}
+
+// away reports whether an error says that nothing answers now.
+func away(err error) bool {
+	var a interface{ Unavailable() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &a) && a.Unavailable()
 }
 
 func indices(n int) []int {

@@ -81,7 +81,7 @@ func (g *generations) read(ctx context.Context, scopes []string) (authz.Vector, 
 
 // scopesOf returns the scopes that the answers depend on, sorted: the global one and each object's own.
 func scopesOf(asks []authz.Ask) []string {
-	scopes := []string{GlobalScope}
+	scopes := []string{authz.GlobalScope}
 	for _, a := range asks {
 		if s := a.Ref.Scope(); s != "" && s != scopes[len(scopes)-1] {
 			scopes = append(scopes, s)
@@ -95,7 +95,7 @@ func scopesOf(asks []authz.Ask) []string {
 // parts give the same bytes.
 func (g *generations) key(at authz.Vector, scope string, sub authz.Subject) Key {
 	b := make([]byte, 0, 512)
-	for _, part := range [...]string{g.schema, at.Incarnation, at.Of(GlobalScope), scope, at.Of(scope), sub.Type, sub.ID} {
+	for _, part := range [...]string{g.schema, at.Incarnation, at.Of(authz.GlobalScope), scope, at.Of(scope), sub.Type, sub.ID} {
 		b = binary.AppendUvarint(b, uint64(len(part)))
 		b = append(b, part...)
 	}

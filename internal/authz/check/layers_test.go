@@ -38,7 +38,7 @@ func TestPath_Counts(t *testing.T) {
 		{"somebody else", nil, []authz.Ask{contact("A", "a", 0b1)}, 1, 1, 0, authz.Subject{Type: "service_account", ID: "ada"}},
 		{"after a change of A", []string{"A"}, []authz.Ask{contact("A", "a", 0b111), contact("B", "b", 0b1)}, 1, 3, 1, ada},
 		{"after a change of another account", []string{"C"}, []authz.Ask{contact("A", "a", 0b111), contact("B", "b", 0b1)}, 0, 0, 0, ada},
-		{"after a global change", []string{check.GlobalScope}, []authz.Ask{contact("A", "a", 0b111), contact("B", "b", 0b1)}, 1, 4, 1, ada},
+		{"after a global change", []string{authz.GlobalScope}, []authz.Ask{contact("A", "a", 0b111), contact("B", "b", 0b1)}, 1, 4, 1, ada},
 		{"nothing at all", nil, nil, 0, 0, 0, ada},
 		{"nothing that a token lets through", nil, []authz.Ask{contact("A", "new", 0)}, 0, 0, 0, ada},
 	}
@@ -166,7 +166,7 @@ func TestPath_Keys(t *testing.T) {
 	}
 	keyOf := func(rt *rapid.T, x tuple) check.Key {
 		shared, v := newKept(), &vectors{}
-		v.set(x.incarnation, check.GlobalScope, x.global, x.tenant, x.generation)
+		v.set(x.incarnation, authz.GlobalScope, x.global, x.tenant, x.generation)
 		o, _ := options(&scripted{})
 		o.Schema, o.Shared, o.Generations = x.schema, shared, check.NewDatabase(v, o.Timeout)
 		if _, err := check.New(o).Check(t.Context(), authz.Subject{Type: x.typ, ID: x.id}, []authz.Ask{contact(x.tenant, "c", 1)}); err != nil {
@@ -180,7 +180,7 @@ func TestPath_Keys(t *testing.T) {
 		switch x.tenant {
 		case "":
 			x.generation = "" // what is of no tenant hangs on the global generation alone
-		case check.GlobalScope:
+		case authz.GlobalScope:
 			x.generation = x.global
 		}
 		k := keyOf(rt, x)

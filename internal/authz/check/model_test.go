@@ -161,7 +161,7 @@ func raceModel(t *testing.T, m *model, rounds int) (compared, stale int64, sum c
 		writing.Go(func() {
 			scope := o.account
 			if scope == "" {
-				scope = check.GlobalScope
+				scope = authz.GlobalScope
 			}
 			for n := range rounds {
 				o.state.Add(4)

@@ -125,7 +125,7 @@ func (w *world) changeStaff(rt *rapid.T) {
 		updates = append(updates, relation.Update{Delete: !w.staff, Relationship: r})
 	}
 	w.write(rt, updates)
-	w.local.Bump([]string{check.GlobalScope})
+	w.local.Bump([]string{authz.GlobalScope})
 }
 
 func (w *world) ask(rt *rapid.T) {

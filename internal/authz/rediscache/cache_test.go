@@ -261,7 +261,7 @@ func TestCache_Permissions(t *testing.T) {
 	if n := load(t, stranger, objects(1, 5)); n != 0 {
 		t.Errorf("the stranger finds %d", n)
 	}
-	eventually(t, "told of the wrong password", func() bool { return wrong.count("redis cannot be reached") == 1 && wrong.count("WRONGPASS") > 0 })
+	eventually(t, "told of the wrong password, and where it stands", func() bool { return wrong.count("redis-url") == 1 && wrong.count(`error="WRONGPASS`) == 1 })
 	if wrong.count("wr0ng") > 0 {
 		t.Error("the log repeats the password")
 	}

@@ -153,7 +153,7 @@ func (c *Cache) failed(err error) {
 		c.count.opened.Add(1)
 	}
 	if news {
-		c.log.Warn("redis does not answer; permission checks go on without it, slower", slog.Any("err", err))
+		c.away("redis does not answer", err)
 	}
 }
 
@@ -171,8 +171,16 @@ func (c *Cache) greet(ctx context.Context) {
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if err := c.client.HMGet(within, prefix, "").Err(); err != nil && ctx.Err() == nil {
-		c.log.Warn("redis cannot be reached; permission checks go on without it, slower", slog.Any("err", err))
+		c.away("redis cannot be reached", err)
 	}
+}
+
+// away tells the log that Redis is of no use. A login that it refuses is the settings' fault, so the line names the setting.
+func (c *Cache) away(text string, err error) {
+	if redis.IsAuthError(err) {
+		text = "redis refuses the user or the password of redis-url"
+	}
+	c.log.Warn(text+"; permission checks go on without it, slower", "error", err)
 }
 
 // libraryLog takes what go-redis would print to the standard error: reconnections, failovers.

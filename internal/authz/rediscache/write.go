@@ -2,7 +2,6 @@ package rediscache
 
 import (
 	"context"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -108,7 +107,7 @@ func (c *Cache) write(ctx context.Context) {
 				c.count.dropped.Add(n)
 			}
 			if err != nil && !failing && ctx.Err() == nil {
-				c.log.Warn("redis does not take writes; other replicas ask SpiceDB again", slog.Any("err", err))
+				c.log.Warn("redis does not take writes; other replicas ask SpiceDB again", "error", err)
 			}
 			failing = err != nil
 		}

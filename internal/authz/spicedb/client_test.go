@@ -369,7 +369,7 @@ func TestClient_warns_once_when_it_grows_too_large(t *testing.T) {
 	add(101)
 	add(102)
 	add(500)
-	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "next_set=PostgreSQL") {
-		t.Errorf("%d lines, want one that names PostgreSQL: %s", n, &log)
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "database-url") {
+		t.Errorf("%d lines, want one that names database-url: %s", n, &log)
 	}
 }

@@ -16,7 +16,7 @@ import (
 type Options struct {
 	Schema string       // the text of schema.zed
 	Log    *slog.Logger // nil: slog.Default()
-	// WarnAbove is the number of relationships above which one warning names the next set; 0 means 50,000, where a page
+	// WarnAbove is the number of relationships above which one warning names database-url; 0 means 50,000, where a page
 	// that nothing has cached takes about five times as long as at 10,000, because the memory datastore scans.
 	WarnAbove uint64
 }
@@ -53,7 +53,7 @@ func StartEmbedded(ctx context.Context, o Options) (c *Client, err error) {
 	}
 	m := newMemory(c, o.WarnAbove)
 	c.onClose(m.close)
-	c.kind = kind{fence: headOf(raw), at: exactly, write: m.write, exclusively: m.exclusively, page: memoryPage}
+	c.kind = kind{fence: headOf(raw, defaultTimeout), at: exactly, write: m.write, exclusively: m.exclusively, page: memoryPage}
 	return c, c.ApplySchema(ctx)
 }
 

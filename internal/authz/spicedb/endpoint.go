@@ -16,8 +16,9 @@ type endpoint struct {
 // parseEndpoint reads "spicedb.example:50051", which means TLS, and "http://127.0.0.1:50051", which means plain text and
 // may only be this machine.
 func parseEndpoint(s string) (endpoint, error) {
+	// The value may hold a secret that does not belong there: it is not repeated.
 	refuse := func(why string) (endpoint, error) {
-		return endpoint{}, fmt.Errorf("spicedb-endpoint: %q %s: write host:port, for example spicedb.internal:50051, for TLS, or http://127.0.0.1:50051 for plain text on this machine", s, why)
+		return endpoint{}, fmt.Errorf("spicedb-endpoint %s: write host:port, for example spicedb.internal:50051, for TLS, or http://127.0.0.1:50051 for plain text on this machine", why)
 	}
 	address, plain := strings.CutPrefix(s, "http://")
 	if plain {

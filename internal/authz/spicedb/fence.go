@@ -2,6 +2,7 @@ package spicedb
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	v1 "github.com/authzed/authzed-go/proto/authzed/api/v1"
@@ -39,13 +40,11 @@ func atLeast(token string) *v1.Consistency {
 	return &v1.Consistency{Requirement: &v1.Consistency_AtLeastAsFresh{AtLeastAsFresh: &v1.ZedToken{Token: token}}}
 }
 
-// headTimeout bounds a read of the head revision that its caller has given up.
-const headTimeout = 5 * time.Second
-
 // headOf returns a fence that reads the head revision from our own handle of the datastore: nothing stands between the two
 // that would share one read between callers. On PostgreSQL that read is one statement, whose snapshot is taken after the
-// call began. A caller that gives up leaves the statement to finish: to cancel it would cost the connection.
-func headOf(handle datastore.Datastore) func(ctx context.Context) (string, error) {
+// call began. A caller that gives up leaves the statement to finish, for as long as timeout says: to cancel it would cost the
+// connection.
+func headOf(handle datastore.Datastore, timeout time.Duration) func(ctx context.Context) (string, error) {
 	if outer, ok := handle.(datastore.UnwrappableDatastore); ok {
 		handle = outer.Unwrap() // what it takes off drops deadlines, and then a statement without an answer would never end
 	}
@@ -65,7 +64,7 @@ func headOf(handle datastore.Datastore) func(ctx context.Context) (string, error
 	return func(ctx context.Context) (string, error) {
 		out := make(chan result, 1)
 		go func() {
-			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), headTimeout)
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 			defer cancel()
 			token, err := read(bounded)
 			out <- result{token, err}
@@ -102,4 +101,17 @@ func (c *Client) barrier(ctx context.Context) (token string, err error) {
 		return "", translate(ctx, "fence", err)
 	}
 	return token, nil
+}
+
+// DatastoreID returns what tells this SpiceDB's datastore from every other, whichever of its servers answers.
+func (c *Client) DatastoreID(ctx context.Context) (string, error) {
+	token, err := c.Fence(ctx)
+	if err != nil {
+		return "", err
+	}
+	decoded, err := zedtoken.Decode(&v1.ZedToken{Token: token})
+	if err != nil {
+		return "", fmt.Errorf("spicedb: read a token: %w", err)
+	}
+	return decoded.GetV1().GetDatastoreUniqueIdPrefix(), nil
 }

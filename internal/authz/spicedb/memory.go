@@ -132,7 +132,7 @@ func (m *memory) watchSize(updates []*v1.RelationshipUpdate) {
 	m.about = n
 	if n > m.warnAbove {
 		m.warned = true
-		m.client.log.Warn("too many relationships for SpiceDB in memory: checks that are not cached grow slow; move to the set \"one server\", which keeps them in PostgreSQL",
-			"relationships", n, "limit", m.warnAbove, "next_set", "PostgreSQL")
+		m.client.log.Warn("too many relationships for SpiceDB in memory: checks that are not cached grow slow; set database-url, and they are kept in PostgreSQL",
+			"relationships", n, "limit", m.warnAbove)
 	}
 }

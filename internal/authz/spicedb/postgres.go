@@ -60,7 +60,7 @@ func StartOnPostgres(ctx context.Context, o PostgresOptions) (c *Client, err err
 	if err := c.serve(life, config, raw); err != nil {
 		return c, err
 	}
-	c.kind = kind{fence: headOf(raw), at: atLeast, write: c.transact, exclusively: alone, page: postgresPage}
+	c.kind = kind{fence: headOf(raw, c.timeout), at: atLeast, write: c.transact, exclusively: alone, page: postgresPage}
 	return c, nil
 }
 

@@ -129,7 +129,25 @@ func TestStartOnPostgres_survives_its_database(t *testing.T) {
 	}
 	write(t, c, relation.Update{Relationship: "platform:steward#support@user:u"})
 	goesAway(t, c, 400*time.Millisecond, cluster.Pause, cluster.Resume)
+	fenceEnds(t, cluster)
 	goesAway(t, c, 10*time.Second, func() error { return cluster.Stop(servers.Immediate) }, func() error { return cluster.Start(t.Context()) })
+}
+
+// fenceEnds holds that a fence without a deadline of the caller ends after Timeout.
+func fenceEnds(t *testing.T, cluster *servers.Cluster) {
+	c := open(t)(spicedb.StartOnPostgres(t.Context(), spicedb.PostgresOptions{URL: cluster.URL("steward"), Schema: steward.SchemaZed, Log: quiet, Timeout: 300 * time.Millisecond}))
+	if err := cluster.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	_, err := c.Fence(t.Context())
+	wantUnavailable(t, err)
+	if d := time.Since(begin); d > 4*time.Second {
+		t.Errorf("a fence of a database that is silent took %v", d)
+	}
+	if err := cluster.Resume(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // goesAway takes the server away and brings it back. Meanwhile callers wait, and for no longer than they want to.

@@ -124,9 +124,6 @@ func (*engine) OutcomeUnknown(err error) bool {
 // Contains implements store.Engine.
 func (*engine) Contains(column string) string { return "strpos(" + column + ", ?) > 0" }
 
-// HasMember implements store.Engine.
-func (*engine) HasMember(column string) string { return "jsonb_exists(" + column + "::jsonb, ?)" }
-
 // TxOptions implements store.Engine. A view is one snapshot. A change is not: after waiting for a lock it must see what
 // the one before it has written.
 func (*engine) TxOptions(readOnly bool) *sql.TxOptions {

@@ -80,8 +80,8 @@ func TestOpen_OtherSchema(t *testing.T) {
 			t.Errorf("%s: got %v, want a schema error that says %q", name, err, test.says)
 		}
 		if name == "newer" {
-			if _, err := Open(t.Context(), url, MigrateFirst()); !errors.As(err, new(*store.SchemaError)) {
-				t.Errorf("with MigrateFirst: got %v, want a schema error", err)
+			if err := Migrate(t.Context(), url); !errors.As(err, new(*store.SchemaError)) {
+				t.Errorf("Migrate: got %v, want a schema error", err)
 			}
 		}
 	}

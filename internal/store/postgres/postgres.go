@@ -31,46 +31,21 @@ const (
 // lifetime ends connections after a while, so that they follow a failover behind an address that stays the same.
 const lifetime = 5 * time.Minute
 
-// Option changes how Open opens a database.
-type Option func(*options)
-
-type options struct {
-	migrate          bool
-	writers, readers int
-}
-
-// MigrateFirst lets Open bring an empty database or an older schema up to date.
-func MigrateFirst() Option { return func(o *options) { o.migrate = true } }
-
-// Connections sets how many connections change and how many read, at most.
-func Connections(writers, readers int) Option {
-	return func(o *options) { o.writers, o.readers = writers, readers }
-}
-
-// Open opens the database at a URL such as postgres://steward@db.example.com/steward?sslmode=verify-full. Without
-// MigrateFirst it must have exactly the schema that this program knows; another one is a *store.SchemaError.
-func Open(ctx context.Context, url string, opts ...Option) (_ *store.DB, err error) {
-	o := options{writers: Writers, readers: Readers}
-	for _, opt := range opts {
-		opt(&o)
-	}
+// Open opens the database at a URL such as postgres://steward@db.example.com/steward?sslmode=verify-full. It must have
+// exactly the schema that this program knows, as Migrate leaves it; another one is a *store.SchemaError.
+func Open(ctx context.Context, url string) (_ *store.DB, err error) {
 	config, err := parse(url)
 	if err != nil {
 		return nil, err
 	}
-	if o.migrate {
-		if err := Migrate(ctx, url); err != nil {
-			return nil, err
-		}
-	}
-	writer, reader := pool(config, o.writers, writing), pool(config, o.readers, reading)
+	writer, reader := pool(config, Writers, writing), pool(config, Readers, reading)
 	e := &engine{}
 	db := store.New(e, bun.NewDB(writer, pgdialect.New()), bun.NewDB(reader, pgdialect.New()))
 	if err := checkSchema(ctx, reader); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the database: %w", e.Translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("database-url: %w", e.Translate(err)), db.Close())
 	}
 	if e.generations, err = generationsQuery(ctx, reader); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the database: %w", e.Translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("database-url: %w", e.Translate(err)), db.Close())
 	}
 	return db, nil
 }
@@ -123,11 +98,11 @@ func Migrate(ctx context.Context, url string) (err error) {
 func migrate(ctx context.Context, db *sql.DB) (err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return fmt.Errorf("database-url: migrate: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(migrateLock)); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return fmt.Errorf("database-url: migrate: %w", err)
 	}
 	defer func() { // the session ends with the pool, and the lock with it in any case
 		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrateLock))
@@ -145,7 +120,7 @@ func migrate(ctx context.Context, db *sql.DB) (err error) {
 		return err
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return fmt.Errorf("database-url: migrate: %w", err)
 	}
 	return nil
 }

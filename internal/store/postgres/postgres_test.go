@@ -20,9 +20,12 @@ func TestStore(t *testing.T) {
 }
 
 // open returns the database at url, which it brings up to date.
-func open(t testing.TB, url string, opts ...Option) *store.DB {
+func open(t testing.TB, url string) *store.DB {
 	t.Helper()
-	db, err := Open(t.Context(), url, append(opts, MigrateFirst())...)
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	db, err := Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}

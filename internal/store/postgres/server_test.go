@@ -227,7 +227,7 @@ func cutOff(t *testing.T, db *store.DB, name string, waiting func() int, cut fun
 // TestPools has more changes wait for one lock than there are connections: reading goes on.
 func TestPools(t *testing.T) {
 	t.Parallel()
-	db := open(t, servers.Postgres(t).URL, Connections(3, 2))
+	db := open(t, servers.Postgres(t).URL)
 	ctx, cancel := context.WithCancel(t.Context())
 	held, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -240,7 +240,7 @@ func TestPools(t *testing.T) {
 	}()
 	<-held
 	var wg sync.WaitGroup
-	for range 6 {
+	for range Writers + 4 {
 		wg.Go(func() {
 			err := db.Update(ctx, func(tx *store.Tx) error { return tx.LockScopes(ctx, []string{"a"}) })
 			if !errors.Is(err, context.Canceled) {
@@ -251,7 +251,7 @@ func TestPools(t *testing.T) {
 	patience, enough := context.WithTimeout(t.Context(), 20*time.Second)
 	defer enough()
 	for full := false; !full; { // reads while the pool fills, and once more when it is full
-		full = db.Stats().Writers.InUse == 3
+		full = db.Stats().Writers.InUse == Writers
 		err1 := db.View(patience, func(tx *store.Tx) error { _, err := tx.StaffMembers(patience); return err })
 		_, _, err2 := db.Generations(patience, []string{"a"})
 		if err := errors.Join(err1, err2, db.Ping(patience)); err != nil {
@@ -297,7 +297,7 @@ func TestTranslate_Busy(t *testing.T) {
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	c := servers.OwnPostgres(t, servers.PostgresOptions{Settings: map[string]string{"max_connections": "8", "superuser_reserved_connections": "2"}})
-	db := open(t, c.URL("steward"), Connections(1, 1))
+	db := open(t, c.URL("steward"))
 	for full := false; !full; {
 		conn, err := pgx.Connect(t.Context(), c.URL("steward"))
 		if full = err != nil; !full {

@@ -44,11 +44,6 @@ func (engine) Translate(err error) error {
 // Contains implements store.Engine.
 func (engine) Contains(column string) string { return "instr(" + column + ", ?) > 0" }
 
-// HasMember implements store.Engine.
-func (engine) HasMember(column string) string {
-	return "EXISTS (SELECT 1 FROM json_each(" + column + ") AS member WHERE member.value = ?)"
-}
-
 // Shared implements store.Engine. The one process that serves a file holds a lock on its folder.
 func (engine) Shared() bool { return false }
 

@@ -156,6 +156,24 @@ func equal[V any](f *fixture, got, want V) {
 	}
 }
 
+func (f *fixture) generations(db *store.DB, scopes ...string) map[string]string {
+	f.Helper()
+	_, of, err := db.Generations(f.ctx, scopes)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return of
+}
+
+func (f *fixture) incarnation(db *store.DB) string {
+	f.Helper()
+	incarnation, _, err := db.Generations(f.ctx, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return incarnation
+}
+
 // account adds an account of that name.
 func (f *fixture) account(name string) domain.Account {
 	f.Helper()

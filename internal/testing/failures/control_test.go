@@ -69,7 +69,7 @@ func (s *site) keeping(b check.Backend, db *store.DB) checker {
 	for range 2 {
 		paths = append(paths, check.New(check.Options{
 			Backend: b, Generations: check.NewDatabase(db, time.Minute), Permissions: permissions, Schema: "control",
-			MemoryBytes: 1 << 20, Timeout: time.Minute, Log: slog.New(slog.DiscardHandler),
+			MemoryBytes: 1 << 20, Timeout: time.Minute,
 		}))
 	}
 	bit := slices.Index(permissions[relation.TypeContact], relation.ViewContactDetails)

@@ -132,14 +132,14 @@ func onMemory(t testing.TB) *list {
 func onPostgres(t testing.TB) *list {
 	t.Helper()
 	url := servers.Postgres(t).URL
-	db, err := postgres.Open(t.Context(), url, postgres.MigrateFirst())
+	if err := errors.Join(postgres.Migrate(t.Context(), url), migrate.Postgres(t.Context(), url)); err != nil {
+		t.Fatal(err)
+	}
+	db, err := postgres.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := migrate.Postgres(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
 	client, err := spicedb.StartOnPostgres(t.Context(), spicedb.PostgresOptions{URL: url, Schema: steward.SchemaZed, Log: quiet, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func (l *list) limit(above int) {
 		Policy: policy, Live: l.spicedb, Loaders: resolvers.Loaders(l.db, time.Now), Finder: l, Limits: authz.Limits{LookupAbove: above},
 		Checker: check.New(check.Options{
 			Backend: l.spicedb, Generations: l.generations, Permissions: policy.AllPermissions(), Schema: l.spicedb.SchemaHash(),
-			MemoryBytes: 64 << 20, Timeout: time.Minute, Log: quiet,
+			MemoryBytes: 64 << 20, Timeout: time.Minute,
 		}),
 	})
 	l.exec = executor.New(generated.NewExecutableSchema(resolvers.NewConfig(resolvers.Options{DB: l.db, Engine: l.engine, Log: quiet})))

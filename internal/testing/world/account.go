@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"steward/internal/authz"
 	"steward/internal/change"
 	"steward/internal/domain"
 	"steward/internal/identity"
@@ -256,7 +257,7 @@ func mail(ctx context.Context, tx *change.Tx, to domain.ContactID, kind domain.L
 
 func (a *Account) do(t testing.TB, fn func(context.Context, *change.Tx) error) {
 	t.Helper()
-	req := change.Request{Actor: service.Operator, Operation: "change_world", Scopes: []string{string(a.Key), change.GlobalScope}}
+	req := change.Request{Actor: service.Operator, Operation: "change_world", Scopes: []string{string(a.Key), authz.GlobalScope}}
 	_, err := a.world.Changes.Do(t.Context(), req, func(ctx context.Context, tx *change.Tx) (change.Result, error) {
 		tx.AuthorisedBy("a test changes its world")
 		return change.Result{}, fn(ctx, tx)

@@ -80,8 +80,11 @@ func onSQLite(dir string) backing {
 func onPostgres(t testing.TB) backing {
 	t.Helper()
 	url := servers.Postgres(t).URL
+	if err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
 	return backing{
-		open:   func(ctx context.Context) (*store.DB, error) { return postgres.Open(ctx, url, postgres.MigrateFirst()) },
+		open:   func(ctx context.Context) (*store.DB, error) { return postgres.Open(ctx, url) },
 		driver: "pgx", dsn: url, shared: true,
 	}
 }
@@ -136,7 +139,7 @@ func (p *Parts) wire() {
 	const timeout = 10 * time.Second
 	local := check.NewLocal()
 	o := check.Options{
-		Backend: p.SpiceDB, Generations: local, Permissions: pol.AllPermissions(), Schema: p.SpiceDB.SchemaHash(), MemoryBytes: 8 << 20, Timeout: timeout, Log: log,
+		Backend: p.SpiceDB, Generations: local, Permissions: pol.AllPermissions(), Schema: p.SpiceDB.SchemaHash(), MemoryBytes: 8 << 20, Timeout: timeout,
 	}
 	bumped := local.Bump
 	if p.backing.shared {
