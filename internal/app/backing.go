@@ -62,7 +62,7 @@ func (c *core) openServers(ctx context.Context, cfg config.Config) (err error) {
 	if err := c.expectSchema(ctx); err != nil {
 		return err
 	}
-	if err := c.expectSpiceDB(ctx, cfg); err != nil {
+	if err := c.expectSpiceDB(ctx); err != nil {
 		return err
 	}
 	c.generations = check.NewDatabase(c.db, cfg.SpiceDBTimeout)

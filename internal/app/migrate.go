@@ -57,14 +57,14 @@ func migrateServers(ctx context.Context, cfg config.Config, log *slog.Logger, mo
 	}
 	known := c.whose != "" && !move
 	if known { // else something would be written into a SpiceDB that is not ours
-		if err := c.belongs(ctx, cfg); err != nil {
+		if err := c.belongs(ctx); err != nil {
 			return err
 		}
 	}
 	if err := c.migrateSchema(ctx); err != nil || known {
 		return err
 	}
-	return c.claim(ctx, cfg)
+	return c.claim(ctx)
 }
 
 // migrateSchema writes the schema where it is another one, and ends every kept answer: it may be by the old one. It does

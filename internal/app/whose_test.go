@@ -36,7 +36,7 @@ func TestDatabaseHasOneSpiceDB(t *testing.T) {
 	if err := SeedDemo(t.Context(), inProcess, quiet()); err != nil {
 		t.Fatal(err)
 	}
-	refused("with a server", first, "leave that out")
+	refused("with a server", first, "another SpiceDB")
 
 	if _, err := MoveSpiceDB(t.Context(), first, quiet()); err != nil {
 		t.Fatal(err)
@@ -45,8 +45,8 @@ func TestDatabaseHasOneSpiceDB(t *testing.T) {
 	if err != nil || out.Differs {
 		t.Errorf("after the move: %v, %v", out.Lines, err)
 	}
-	refused("without the server", inProcess, "set spicedb-endpoint")
-	refused("with another server", second, "another SpiceDB than")
+	refused("without the server", inProcess, "another SpiceDB")
+	refused("with another server", second, "another SpiceDB")
 	if err := Migrate(t.Context(), first, quiet()); err != nil {
 		t.Errorf("migrate again: %v", err)
 	}
