@@ -1,8 +1,10 @@
 package resolvers_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +26,8 @@ func idsOf(cs ...domain.Contact) (ids []string) {
 // by far fewer questions. What was looked up is a proposal, and every row is asked about.
 func TestLists_lookup(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	var log bytes.Buffer
+	h := newHouse(t, func(o *authz.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	a, cs := h.account("Acme", 2000)
 	_, others := h.account("Beta", 60)
 	slices.SortFunc(cs, func(a, b domain.Contact) int { return strings.Compare(a.LastName, b.LastName) })
@@ -50,7 +53,11 @@ func TestLists_lookup(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.TB, h.checker.finder = t, tc.finder
+			log.Reset()
 			h.lastNames(a.ID, "first: 10")
+			if told := strings.Contains(log.String(), "lookup failed"); told != (name == "a lookup that fails") {
+				t.Errorf("the log says %q", &log)
+			}
 			if n := h.times("view_contacts"); n > tc.most {
 				t.Errorf("%d rows were asked about, want at most %d", n, tc.most)
 			}
