@@ -35,7 +35,7 @@ var may = map[string][]string{
 	"internal/store":                 {"internal/domain"},
 	"internal/store/sqlite":          {"internal/store", "internal/store/migrations"},
 	"internal/store/postgres":        {"internal/store", "internal/store/migrations"},
-	"internal/store/migrations":      {},
+	"internal/store/migrations":      {"internal/store"},
 	"internal/observe":               {"internal/authz", "internal/authz/check", "internal/change", "internal/relation", "internal/domain"},
 	"internal/mail":                  {"internal/store", "internal/domain"},
 	"internal/identity":              {},

@@ -74,6 +74,11 @@ func (s *Service) queueImport(ctx context.Context, actor domain.Actor, in Import
 		if err := s.mayImport(ctx, tx, in); err != nil {
 			return change.Result{}, err
 		}
+		if holder == "" { // else the caller waits for it, and what a killed one has left must not be in the way
+			if err := s.roomForJob(ctx, tx); err != nil {
+				return change.Result{}, err
+			}
+		}
 		if err := in.StaffRequest.check(needsRequest); err != nil {
 			return change.Result{}, err
 		}
@@ -113,7 +118,12 @@ func (s *Service) mayImport(ctx context.Context, tx *change.Tx, in ImportFiles) 
 		}
 		tx.AuthorisedBy("a place on an account; each row is asked for when the job runs")
 	}
-	jobs, err := tx.JobsOfPerson(ctx, actor.Person, 100)
+	return nil
+}
+
+// roomForJob refuses one more import of a person who has many that have not ended.
+func (s *Service) roomForJob(ctx context.Context, tx *change.Tx) error {
+	jobs, err := tx.JobsOfPerson(ctx, tx.Actor().Person, 100)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"steward/internal/store"
+	"steward/internal/store/migrations"
 	"steward/internal/testing/servers"
 )
 
@@ -126,7 +127,7 @@ func TestMigrations_Down(t *testing.T) {
 	}
 	db := pool(config, 2, migrating)
 	defer db.Close()
-	provider, err := newProvider(db)
+	provider, err := migrations.Postgres.Provider(db)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,13 +7,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 
@@ -41,7 +39,7 @@ func Open(ctx context.Context, url string) (_ *store.DB, err error) {
 	writer, reader := pool(config, Writers, writing), pool(config, Readers, reading)
 	e := &engine{}
 	db := store.New(e, bun.NewDB(writer, pgdialect.New()), bun.NewDB(reader, pgdialect.New()))
-	if err := checkSchema(ctx, reader); err != nil {
+	if err := migrations.Postgres.Check(ctx, reader); err != nil {
 		return nil, errors.Join(fmt.Errorf("database-url: %w", e.Translate(err)), db.Close())
 	}
 	if e.generations, err = generationsQuery(ctx, reader); err != nil {
@@ -108,64 +106,10 @@ func migrate(ctx context.Context, db *sql.DB) (err error) {
 		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrateLock))
 		err = errors.Join(err, unlockErr)
 	}()
-	have, want, err := versions(ctx, db)
-	if err != nil {
-		return err
-	}
-	if have > want {
-		return &store.SchemaError{Have: have, Want: want}
-	}
-	provider, err := newProvider(db)
-	if err != nil {
-		return err
-	}
-	if _, err := provider.Up(ctx); err != nil {
+	if err := migrations.Postgres.Up(ctx, db); err != nil {
 		return fmt.Errorf("database-url: migrate: %w", err)
 	}
 	return nil
-}
-
-func newProvider(db *sql.DB) (*goose.Provider, error) {
-	sub, err := fs.Sub(migrations.Postgres, "postgres")
-	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, sub)
-	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
-	}
-	return provider, nil
-}
-
-// checkSchema returns a *store.SchemaError unless the schema is the one that this program knows. It writes nothing.
-func checkSchema(ctx context.Context, db *sql.DB) error {
-	have, want, err := versions(ctx, db)
-	if err == nil && have != want {
-		err = &store.SchemaError{Have: have, Want: want}
-	}
-	return err
-}
-
-// versions returns the version of the database's schema, 0 when it has none, and the one that this program knows.
-func versions(ctx context.Context, db *sql.DB) (have, want int64, err error) {
-	provider, err := newProvider(db)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, s := range provider.ListSources() {
-		want = max(want, s.Version)
-	}
-	var exists bool
-	if err := db.QueryRowContext(ctx, "SELECT to_regclass('goose_db_version') IS NOT NULL").Scan(&exists); err != nil {
-		return 0, 0, fmt.Errorf("schema version: %w", err)
-	}
-	if !exists {
-		return 0, want, nil
-	}
-	if have, err = provider.GetDBVersion(ctx); err != nil {
-		return 0, 0, fmt.Errorf("schema version: %w", err)
-	}
-	return have, want, nil
 }
 
 // primary refuses a connection to a standby, so that a URL with several hosts, or an address that moves, leads to the primary.

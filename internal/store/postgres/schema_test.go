@@ -2,11 +2,11 @@ package postgres
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
 	"steward/internal/store"
-	"steward/internal/store/migrations"
 	"steward/internal/testing/servers"
 )
 
@@ -113,13 +113,13 @@ func TestSchema_sameOnBothEngines(t *testing.T) {
 		}
 		return out
 	}
-	files, err := migrations.SQLite.ReadDir("sqlite")
+	files, err := os.ReadDir("../migrations/sqlite")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		one, err1 := migrations.SQLite.ReadFile("sqlite/" + f.Name())
-		two, err2 := migrations.Postgres.ReadFile("postgres/" + f.Name())
+		one, err1 := os.ReadFile("../migrations/sqlite/" + f.Name())
+		two, err2 := os.ReadFile("../migrations/postgres/" + f.Name())
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}

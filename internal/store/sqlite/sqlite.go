@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	_ "modernc.org/sqlite" // the database driver "sqlite"
@@ -60,7 +59,7 @@ func Open(ctx context.Context, path string, opts ...Option) (_ *store.DB, err er
 	reader.SetMaxIdleConns(readers)
 
 	db := store.New(engine{}, bun.NewDB(writer, sqlitedialect.New()), bun.NewDB(reader, sqlitedialect.New()))
-	if err := checkSchema(ctx, writer); err != nil {
+	if err := migrations.SQLite.Check(ctx, writer); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -75,64 +74,10 @@ func Migrate(ctx context.Context, path string) (err error) {
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	have, want, err := versions(ctx, db)
-	if err != nil {
-		return err
-	}
-	if have > want {
-		return &store.SchemaError{Have: have, Want: want}
-	}
-	provider, err := newProvider(db)
-	if err != nil {
-		return err
-	}
-	if _, err := provider.Up(ctx); err != nil {
+	if err := migrations.SQLite.Up(ctx, db); err != nil {
 		return fmt.Errorf("migrate %s: %w", path, err)
 	}
 	return nil
-}
-
-func newProvider(db *sql.DB) (*goose.Provider, error) {
-	sub, err := fs.Sub(migrations.SQLite, "sqlite")
-	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, sub)
-	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
-	}
-	return provider, nil
-}
-
-// checkSchema returns a *store.SchemaError unless the schema is the one that this program knows. It writes nothing.
-func checkSchema(ctx context.Context, db *sql.DB) error {
-	have, want, err := versions(ctx, db)
-	if err == nil && have != want {
-		err = &store.SchemaError{Have: have, Want: want}
-	}
-	return err
-}
-
-// versions returns the version of the database's schema, 0 when it has none, and the one that this program knows.
-func versions(ctx context.Context, db *sql.DB) (have, want int64, err error) {
-	provider, err := newProvider(db)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, s := range provider.ListSources() {
-		want = max(want, s.Version)
-	}
-	var tables int
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'").Scan(&tables); err != nil {
-		return 0, 0, fmt.Errorf("schema version: %w", err)
-	}
-	if tables == 0 {
-		return 0, want, nil
-	}
-	if have, err = provider.GetDBVersion(ctx); err != nil {
-		return 0, 0, fmt.Errorf("schema version: %w", err)
-	}
-	return have, want, nil
 }
 
 // dsn returns the data source name of a file with the pragmas of every connection, and more.

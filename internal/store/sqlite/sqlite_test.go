@@ -13,6 +13,7 @@ import (
 
 	"steward/internal/domain"
 	"steward/internal/store"
+	"steward/internal/store/migrations"
 	"steward/internal/store/storetest"
 )
 
@@ -215,7 +216,7 @@ func TestPragmas(t *testing.T) {
 
 func TestMigrations_Down(t *testing.T) {
 	db, _ := raw(t)
-	provider, err := newProvider(db)
+	provider, err := migrations.SQLite.Provider(db)
 	if err != nil {
 		t.Fatal(err)
 	}
