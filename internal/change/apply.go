@@ -39,6 +39,11 @@ func (e *Engine) try(ctx context.Context, scopes []string, fn func(context.Conte
 		return nil, domain.Unavailable("lock on the account", err)
 	}
 	defer unlock()
+	if !e.DB.Shared() {
+		if wider, err = e.applyAlone(ctx, scopes); err != nil || fn == nil {
+			return wider, err
+		}
+	}
 	var bumped []string
 	err = e.DB.Update(ctx, func(tx *store.Tx) error {
 		var shared []string
@@ -110,15 +115,10 @@ func (e *Engine) apply(ctx context.Context, tx *store.Tx, due []domain.ChangeID)
 	for _, id := range due {
 		entry, err := tx.OutboxEntryByID(ctx, id)
 		if err != nil {
-			return nil, err
+			return bumped, err
 		}
-		updates := make([]relation.Update, len(entry.Updates))
-		for i, u := range entry.Updates {
-			updates[i] = relation.Update{Delete: u.Delete, Relationship: u.Relationship}
-		}
-		failpoint.Reach("before_apply")
 		bumped = append(bumped, entry.Scopes...) // before the write: one that failed may have taken place
-		if err := e.write(ctx, tx, id, updates); err != nil {
+		if err := e.write(ctx, entry, tx.StayAlive); err != nil {
 			return bumped, err
 		}
 	}
@@ -136,23 +136,73 @@ const (
 	tries  = 3
 )
 
-func (e *Engine) write(ctx context.Context, tx *store.Tx, id domain.ChangeID, updates []relation.Update) error {
+// write carries out an entry. between is called after each part of it.
+func (e *Engine) write(ctx context.Context, entry store.OutboxEntry, between func(context.Context) error) error {
+	updates := make([]relation.Update, len(entry.Updates))
+	for i, u := range entry.Updates {
+		updates[i] = relation.Update{Delete: u.Delete, Relationship: u.Relationship}
+	}
+	failpoint.Reach("before_apply")
 	for some := range slices.Chunk(updates, atOnce) {
 		var err error
 		for range tries {
 			var away interface{ Unavailable() bool }
-			if err = e.Writer.Write(ctx, string(id), some); ctx.Err() != nil || !errors.As(err, &away) || !away.Unavailable() {
+			if err = e.Writer.Write(ctx, string(entry.ID), some); ctx.Err() != nil || !errors.As(err, &away) || !away.Unavailable() {
 				break
 			}
 		}
 		if err != nil {
 			return domain.Unavailable("authorization service", err)
 		}
-		if err := tx.StayAlive(ctx); err != nil {
+		if err := between(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// applyAlone is apply for a database that this process has for itself. The locks of this process are enough there, and its
+// one writer must not stand still while SpiceDB takes a large change in.
+func (e *Engine) applyAlone(ctx context.Context, scopes []string) (wider []string, err error) {
+	var entries []store.OutboxEntry
+	var due []domain.ChangeID
+	err = e.DB.View(ctx, func(tx *store.Tx) error {
+		pending, err := tx.PendingChanges(ctx)
+		if err != nil {
+			return err
+		}
+		var needed []string
+		if due, needed = closure(pending, scopes); len(needed) > len(scopes) {
+			wider = needed
+			return errWider
+		}
+		for _, id := range due {
+			entry, err := tx.OutboxEntryByID(ctx, id)
+			if err != nil {
+				return err
+			}
+			entries = append(entries, entry)
+		}
+		return nil
+	})
+	if err != nil || len(entries) == 0 {
+		return wider, err
+	}
+	var bumped []string
+	for _, entry := range entries {
+		bumped = append(bumped, entry.Scopes...)
+		if err = e.write(ctx, entry, func(context.Context) error { return nil }); err != nil {
+			break
+		}
+	}
+	e.Bumped(bumped) // see try
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Reach("after_apply")
+	err = e.DB.Update(ctx, func(tx *store.Tx) error { return e.bump(ctx, tx, bumped, due) })
+	failpoint.Reach("after_bump")
+	return nil, err
 }
 
 func (e *Engine) bump(ctx context.Context, tx *store.Tx, scopes []string, applied []domain.ChangeID) error {

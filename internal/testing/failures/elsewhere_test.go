@@ -29,7 +29,7 @@ func TestElsewhere(t *testing.T) {
 		is(t, a, allowed, replicas...)
 		gone := write(t, a, true)
 		becomes(t, patience, a, refused, replicas...)
-		if out, code := s.steward(t, "reconcile"); code != 1 || !strings.Contains(out, "missing "+gone) || !strings.Contains(out, "1 difference") {
+		if out, code := s.steward(t, "reconcile"); code != 1 || !strings.Contains(out, "missing "+gone) || !strings.Contains(out, "Differences: 1") {
 			t.Errorf("reconcile: exit code %d: %s", code, out)
 		}
 		s.must(t, "reconcile", "--repair")

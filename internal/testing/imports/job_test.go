@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"steward/internal/config"
 	"steward/internal/demo"
 	"steward/internal/domain"
 	"steward/internal/store"
@@ -34,7 +35,8 @@ func onSets(t *testing.T, try func(t *testing.T, w *world.World)) {
 // embedded runs a test that rests on when what happens where there is one worker, which takes one job after the other.
 func embedded(t *testing.T, try func(t *testing.T, w *world.World)) {
 	t.Parallel()
-	try(t, world.New(t))
+	// With the race detector a large import alone takes about as long as an operation may.
+	try(t, world.New(t, world.WithConfig(func(c *config.Config) { c.OperationTimeout = time.Minute })))
 }
 
 // job is a finished import as its starter reads it.

@@ -57,12 +57,6 @@ func Each(t *testing.T, f func(t *testing.T, p *Parts)) {
 // Pair runs f over the parts of two processes that share the rows and SpiceDB, and nothing else.
 func Pair(t *testing.T, f func(t *testing.T, p, q *Parts)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		b := onSQLite(t.TempDir())
-		b.shared = true
-		p := opened(t, b)
-		f(t, p, p.Replica(t))
-	})
 	t.Run("postgres", func(t *testing.T) {
 		p := opened(t, onPostgres(t))
 		f(t, p, p.Replica(t))
