@@ -32,7 +32,7 @@ func testDoOutsideOfItsScopes(t *testing.T, p *parts.Parts) {
 			if err != nil {
 				return err
 			}
-			c.Permissions = 0
+			c.State = domain.ContactDeactivated // which takes away what names no account
 			return tx.UpdateContact(ctx, c)
 		},
 		"the_platform": func(_ context.Context, tx *change.Tx) error {
