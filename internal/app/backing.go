@@ -50,7 +50,7 @@ func (c *core) openEmbedded(ctx context.Context) error {
 }
 
 // openServers opens what several processes share. All of it must be there, and as `steward migrate` leaves it.
-func (c *core) openServers(ctx context.Context, cfg config.Config) (err error) {
+func (c *core) openServers(ctx context.Context, cfg config.Config, moving bool) (err error) {
 	if c.db, err = postgres.Open(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
@@ -62,8 +62,10 @@ func (c *core) openServers(ctx context.Context, cfg config.Config) (err error) {
 	if err := c.expectSchema(ctx); err != nil {
 		return err
 	}
-	if err := c.expectSpiceDB(ctx); err != nil {
-		return err
+	if !moving {
+		if err := c.expectSpiceDB(ctx); err != nil {
+			return err
+		}
 	}
 	c.generations = check.NewDatabase(c.db, cfg.SpiceDBTimeout)
 	if cfg.RedisURL == "" {

@@ -52,6 +52,7 @@ type coreOptions struct {
 	observer *observe.Observer // nil: nobody looks
 	linkBase *url.URL
 	demo     bool
+	moving   bool // the database is about to belong to the SpiceDB of the settings
 	version  string
 
 	mailsPerPerson, mailsPerAddress int
@@ -72,7 +73,7 @@ func openCore(ctx context.Context, cfg config.Config, dir *dataDir, o coreOption
 		c.simple("data directory", dir.Close)
 		err = c.openEmbedded(ctx)
 	} else {
-		err = c.openServers(ctx, cfg)
+		err = c.openServers(ctx, cfg, o.moving)
 	}
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func migrateServers(ctx context.Context, cfg config.Config, log *slog.Logger, mo
 			return err
 		}
 	}
-	if err := c.migrateSchema(ctx); err != nil || known {
+	if err := c.migrateSchema(ctx); err != nil || known || move {
 		return err
 	}
 	return c.claim(ctx)

@@ -68,16 +68,20 @@ func (c *core) claim(ctx context.Context) error {
 
 // MoveSpiceDB makes the SpiceDB of the settings the one that the database belongs to, and gives it what the rows mean. No
 // server may run meanwhile: it would go on with the other one.
-func MoveSpiceDB(ctx context.Context, cfg config.Config, log *slog.Logger) (Outcome, error) {
+func MoveSpiceDB(ctx context.Context, cfg config.Config, log *slog.Logger) (out Outcome, err error) {
 	if cfg.DatabaseURL == "" {
 		return Outcome{}, errors.New("a data directory has no SpiceDB to move from: --move-spicedb goes with database-url")
 	}
 	if err := migrateServers(ctx, cfg, log, true); err != nil {
 		return Outcome{}, err
 	}
-	out, err := Operate(ctx, cfg, log, Command{Name: CommandReconcile, Repair: true})
+	c, err := openCore(ctx, cfg, nil, coreOptions{log: log, linkBase: linkBase(cfg, nil), moving: true})
 	if err != nil {
-		return Outcome{}, fmt.Errorf("the database belongs to this SpiceDB now, which does not hold everything yet: run `steward reconcile --repair`. %w", err)
+		return Outcome{}, err
 	}
-	return out, nil
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if out, err = c.operate(ctx, Command{Name: CommandReconcile, Repair: true}); err != nil {
+		return Outcome{}, err
+	}
+	return out, c.claim(ctx) // last: a move that was killed has not taken place, and can be made again
 }
